@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from cloud_init.node.clusters import sip_address
 from cloud_init.node.clusters.encryption import ROOT
 from cloud_init.node.clusters.locks import LEASE_SECONDS, STOP_SECONDS
 from cloud_init.node.health.topology import EXPECTED
@@ -25,7 +26,7 @@ from components.model.catalogue.standby import WITH_ADDRESS
 from components.model.catalogue.tiers import TIERS
 from components.model.clouds.facts import METADATA, CloudFacts, PublicAddress
 from components.model.machine import Public
-from components.model.naming import MOUNT_ROOT
+from components.model.naming import MOUNT_ROOT, SIP
 from components.model.plan import Node, Plan
 from components.model.planning.addresses import is_private, networks_given
 from components.model.planning.firewall import NodeRule, called_listeners, node_egress, node_openings
@@ -67,6 +68,14 @@ class Context:
     def address(self, node: Node | None = None, kind: str = "private") -> str:
         """Return the placeholder of a node's address, `private` or `public`; of this node by default."""
         return address_placeholder((node or self.node).key, kind)
+
+    @property
+    def sip_outside(self) -> str:
+        """Return the address by which the one is reached from outside that nodes for SIP have in turn: a placeholder where the
+        cloud chooses it, "" where each node has its own only."""
+        if self.plan.sip_address and self.cloud.moved_by_cloud:
+            return address_placeholder(SIP, "public")
+        return self.plan.sip_outside
 
     @property
     def host_name(self) -> str:
@@ -294,6 +303,7 @@ class Context:
             "acme": read_order(self.settings),
             "bucket": read_bucket(self.settings),
             "metadata": METADATA,
+            "sip_address_held": sip_address.HELD,
             "exchanges": EXPECTED,
             "postgresql_bin": POSTGRESQL_BIN,
             "broker_tls": f"ssl verify required ca-file {ROOT} verifyhost {BROKER_HOST}",

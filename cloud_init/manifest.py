@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import NotRequired, TypedDict, cast
 
 from cloud_init.bundles import StandIns
-from cloud_init.context import Context
+from cloud_init.context import Context, address_placeholder
 from cloud_init.node.health.figures import describe
 from cloud_init.node.manifest import (
     CandidateEntry,
@@ -24,6 +24,7 @@ from components.model.backup import RCLONE, read_bucket
 from components.model.catalogue.service import DataDirectory, OnChange, Probe, Service
 from components.model.catalogue.services import called_service
 from components.model.catalogue.standby import ADDRESS, hands_over_first
+from components.model.naming import SIP
 from components.model.secret_specs import SECRETS
 from components.model.share import SHARE, Share
 
@@ -123,6 +124,12 @@ def make_manifest(
     }
     if context.here(ADDRESS):
         manifest["sip_address"] = context.plan.sip_address
+        if context.cloud.moved_by_cloud:
+            manifest["address_move"] = {
+                "by": context.cloud.address_moves.value,
+                "public": context.sip_outside,
+                "handle": address_placeholder(SIP, "handle"),
+            }
     if context.share:
         manifest["share"] = describe_share(context, context.share)
     if context.here("opensips"):

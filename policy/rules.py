@@ -22,6 +22,7 @@ from policy.resources import (
     check_unencrypted_disk,
     list_openings,
 )
+from policy.rights import check_rights
 from policy.values import Inputs, reach
 
 Check = Callable[[str, Inputs], Iterator[str]]
@@ -64,6 +65,7 @@ RULES = (
     Rule("no-open-ssh", "SSH is for the operators' networks only.", check_open_ssh),
     Rule("no-unplanned-address", "Only roles that are reached from outside have public addresses.", check_public_address),
     Rule("no-metadata-without-token", "The cloud's metadata is asked with a token, by the machine itself.", check_metadata),
+    Rule("no-wide-rights", "A machine has no right in the account but to move the address of SIP.", check_rights),
     Rule("no-unencrypted-disk", "Disks are encrypted where the cloud asks.", check_unencrypted_disk),
 )
 

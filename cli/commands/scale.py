@@ -16,6 +16,7 @@ from cli.help import DAY_TWO
 from components.model import resource_types
 from components.model.catalogue.services import CATALOGUE
 from components.model.catalogue.tiers import TIERS
+from components.model.plan import Plan
 from components.model.planning.check_shape import count_nodes, unknown_role
 from components.model.planning.disks import list_kept
 from components.model.settings import Settings
@@ -66,6 +67,7 @@ def scale(
     leaving = tuple(key for key in settings.leaving if role_of(key, stack) != role)
     wanted = settings.model_copy(update={"counts": {**settings.counts, role: count}, "leaving": leaving})
     made = make_deployment(wanted, stack)
+    refuse_losing_address(load_deployment(stack).plan, made.plan)
     beyond = find_beyond(stack, role, count)
     again = f"./webitel scale {role} {count} {stack}"
     if not beyond.nodes and not (delete_data and beyond.disks):
@@ -98,6 +100,15 @@ def scale(
         out.print(
             f"Kept with their data: {', '.join(map(name_of, beyond.disks))}. A later ./webitel scale {role} uses them "
             f"again; {again} --delete-data deletes them."
+        )
+
+
+def refuse_losing_address(before: Plan, after: Plan) -> None:
+    """Refuse to give up an address of SIP that the cloud moves: its public one is protected, and phones know no other."""
+    if before.sip_address and not after.sip_address and before.facts.moved_by_cloud:
+        raise Failure(
+            f"this would give up the public address of SIP; keep it with webitel:sip_address: {before.sip_address}, which is "
+            "what stands beside it already: then this changes no address"
         )
 
 

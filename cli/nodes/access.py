@@ -14,6 +14,7 @@ from cli.console import Failure
 from cli.engine.engine import STACK_TYPE, Engine, require_existing
 from components import ssh
 from components.model import resource_types
+from components.model.naming import SIP
 from components.model.redact import SecretFilter
 from components.ssh import SshError, Target, explain, merge_pins
 from components.ssh_session import Session
@@ -54,6 +55,8 @@ class Access:
     """The DNS records of the domain, as lines of a zone file."""
     authority: str = ""
     """The certificate of the deployment's own authority."""
+    sip_outside: str = ""
+    """The public address that nodes for SIP have in turn, where the cloud chose it."""
 
     def node(self, name: str) -> NodeAccess:
         """Return the node of that short or full name; a Failure names the ones there are."""
@@ -93,6 +96,7 @@ def read_access(engine: Engine) -> Access:
         hide,
         tuple(outputs.get("dns_records", ())),
         outputs.get("authority_certificate", ""),
+        next((found for resource in met if (found := resource["inputs"].get("addresses", {}).get(f"{SIP}.public"))), ""),
     )
 
 

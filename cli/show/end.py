@@ -36,7 +36,8 @@ def show_end(plan: Plan, access: Access) -> None:
     """Print where it answers, what it is made of, what comes next."""
     addresses = [access.nodes[node.key].address for node in plan.nodes_with("opensips") if node.key in access.nodes]
     port = CATALOGUE["opensips"].listener("sip").port
-    sip = [f"{address}:{port}" for address in ([plan.sip_outside] if plan.sip_outside else addresses)]
+    shared = plan.sip_outside or access.sip_outside
+    sip = [f"{address}:{port}" for address in ([shared] if shared else addresses)]
     out.print("   ".join([access.url, *(["SIP " + ", ".join(sip)] if sip else [])]))
     if plan.package_source == PackageSource.SANDBOX:
         out.print(

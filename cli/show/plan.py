@@ -176,7 +176,8 @@ def describe_address(plan: Plan) -> Iterator[str]:
     if plan.sip_address:
         keys = [node.key for node in plan.nodes_with(ADDRESS)]
         who = f"{' and '.join(keys)} in turn" if len(keys) > 1 else f"{keys[0]}, as a second node would have it in turn"
-        outside = "" if plan.sip_outside == plan.sip_address else f"; outside it is {plan.sip_outside}, which is translated to it"
+        known = plan.sip_outside or "a public address of its own"
+        outside = "" if known == plan.sip_address else f"; outside it is {known}, which is translated to it"
         yield f"{plan.sip_address}: {who}{outside}"
 
 

@@ -92,7 +92,7 @@ class World:
         """Return the nodes with a service that are reached from outside, with their addresses; of two that take turns the first,
         with the address that whichever has."""
         if self.plan.sip_address and service in WITH_ADDRESS:
-            return [(self.plan.serving(service)[0], self.plan.sip_outside)]
+            return [(self.plan.serving(service)[0], self.plan.sip_outside or self.access.sip_outside)]
         return [
             (node, self.access.nodes[node.key].address)
             for node in self.plan.serving(service)

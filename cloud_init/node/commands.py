@@ -40,6 +40,7 @@ from .backups import (
 )
 from .backups.repository import BackupError
 from .clusters import (
+    address_move,
     database_cluster,
     keeper,
     leaders,
@@ -107,6 +108,7 @@ def main(arguments: list[str]) -> int:
     commands.add_parser("resume", help="take calls again after a drain")
     commands.add_parser("drift", help="print files, units and packages that were changed outside `webitel`, as JSON")
     commands.add_parser("locks", help="start services whose lock this node holds, stop the others (runs as a unit)")
+    commands.add_parser("move-address", help="have the cloud move the address of SIP to the node that has it (runs as a unit)")
     commands.add_parser("certificate", help="order the public certificate where it is due (runs as a unit, by a timer)")
     command = commands.add_parser("backup", help="back up what is due (runs as a unit, by a timer)")
     command.add_argument("--now", choices=("incr", "full"), default="", help="make a backup although none is due")
@@ -176,6 +178,8 @@ def main(arguments: list[str]) -> int:
         return tell_drift()
     if options.command == "locks":
         return keeper.run()
+    if options.command == "move-address":
+        return address_move.run()
     if options.command == "certificate":
         return 0 if certificate.renew(load_manifest(), lambda _, text: print(text, flush=True)) else 1
     if options.command == "backup":

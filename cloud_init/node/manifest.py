@@ -193,6 +193,15 @@ class FilesEntry(TypedDict):
     days: int
 
 
+class MoveEntry(TypedDict):
+    """How the cloud moves the address of SIP: the cloud's way, the public address that goes with it, and what the cloud knows
+    that by (AWS: an allocation's id)."""
+
+    by: str
+    public: str
+    handle: str
+
+
 class Manifest(TypedDict):
     """What the program knows of its node. Texts hold placeholders until the node fills them."""
 
@@ -215,6 +224,7 @@ class Manifest(TypedDict):
     drain_timeout: int
     share: NotRequired[ShareEntry]
     sip_address: NotRequired[str]
+    address_move: NotRequired[MoveEntry]
     emergency_numbers: NotRequired[list[str]]
     time_zone: NotRequired[str]
     parts: NotRequired[list[str]]

@@ -16,6 +16,7 @@ from pulumi import Input, Output, ResourceOptions, RunError
 from components.model import resource_types
 from components.model.catalogue.standby import ADDRESS
 from components.model.machine import Public
+from components.model.naming import SIP
 from components.model.plan import Node, Plan
 from components.model.planning.dns import Record, Zone, list_names, list_records, read_zone
 from components.model.settings import Settings
@@ -43,6 +44,14 @@ class Machine:
     needs: tuple[pulumi.Resource, ...] = ()
 
 
+@dataclass(frozen=True)
+class SharedAddress:
+    """The public address that nodes for SIP have in turn where the cloud moves it, and what the cloud knows it by."""
+
+    public: Input[str]
+    handle: Input[str]
+
+
 class NodeGroup(pulumi.ComponentResource):
     """All that belongs to one node, in the tree of a preview: machine, disks, addresses, configuration."""
 
@@ -51,7 +60,8 @@ class NodeGroup(pulumi.ComponentResource):
 
 
 class Cloud(pulumi.ComponentResource, ABC):
-    """A deployment's network, firewalls and machines. `machines` and `groups` hold the nodes by key."""
+    """A deployment's network, firewalls and machines. `machines` and `groups` hold the nodes by key, `shared` the address that
+    nodes for SIP have in turn, where the cloud moves it: an adapter makes it before its nodes, and nothing ties it to one."""
 
     transformations: Sequence[pulumi.ResourceTransformation] = ()
     """Of every resource of the deployment."""
@@ -76,6 +86,7 @@ class Cloud(pulumi.ComponentResource, ABC):
         self.facts = plan.facts
         self.machines: dict[str, Machine] = {}
         self.groups: dict[str, NodeGroup] = {}
+        self.shared: SharedAddress | None = None
         self.create_network()
         self.create_firewalls()
         self.create_ssh_key()
@@ -84,6 +95,7 @@ class Cloud(pulumi.ComponentResource, ABC):
             machine = self.machines[node.key] = self.create_node(node, group, user_data[node.key])
             # `webitel replace` finds in the state which resource to replace.
             group.register_outputs({"machine": machine.needs[0].urn})
+        self.finish_shared()
         for node in plan.kept:
             group = NodeGroup(node, self)
             self.create_disks(node, group)
@@ -122,6 +134,9 @@ class Cloud(pulumi.ComponentResource, ABC):
     def create_node(self, node: Node, group: NodeGroup, user_data: Input[str]) -> Machine:
         """Create the node's disks (by `create_disks`), addresses and machine, in `group`."""
 
+    def finish_shared(self) -> None:
+        """Create what the address that nodes for SIP have in turn needs once the nodes are there: their right to move it."""
+
     def create_budget(self) -> None:
         """Create the alarm at a month's bill. Only where the cloud's row has `budget_by`."""
         raise RunError(f"webitel:budget: {self.facts.title} has no alarm that could be made; leave it out")
@@ -138,7 +153,7 @@ class Cloud(pulumi.ComponentResource, ABC):
     def public_addresses(self, record: Record) -> list[Input[str]]:
         """Return the addresses of a record of type A: nodes that take turns have one."""
         if any(ADDRESS in self.plan.node(key).services for key in record.nodes):
-            return [self.plan.sip_outside]
+            return [self.shared.public if self.shared else self.plan.sip_outside]
         found = [self.machines[key].public_address for key in record.nodes]
         return [address for address in found if address is not None]
 
@@ -175,7 +190,8 @@ class Cloud(pulumi.ComponentResource, ABC):
         return not self.settings.release_data
 
     def addresses(self) -> dict[str, Input[str]]:
-        """Every address a text may name: `edge-1`, and `edge-1.public` where the node has one."""
+        """Every address a text may name: `edge-1`, and `edge-1.public` where the node has one; of the one that nodes for SIP have
+        in turn, where the cloud moves it, `sip.public` and what the cloud knows that by."""
         known: dict[str, Input[str]] = {}
         for key, machine in self.machines.items():
             known[key] = machine.private_address
@@ -183,6 +199,8 @@ class Cloud(pulumi.ComponentResource, ABC):
                 known[f"{key}.public"] = machine.public_address
             if self.facts.given:
                 known[f"{key}.name"] = machine.host_name
+        if self.shared:
+            known |= {f"{SIP}.public": self.shared.public, f"{SIP}.handle": self.shared.handle}
         return known
 
     def ssh_address(self, node: Node) -> Input[str]:

@@ -14,6 +14,9 @@ LONGEST_SUFFIX = "-recordings"
 MOUNT_ROOT = "/var/lib/webitel"
 """The folder of a node with the mount points of its data disks."""
 
+SIP = "sip"
+"""What the public address of SIP that a cloud moves is called, among those of nodes and as a resource."""
+
 NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 """RFC 1035, lower case."""
 

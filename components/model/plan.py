@@ -110,7 +110,7 @@ class Plan:
     once, "" where none is; `slots` say by zone which part of the network its subnets have, None where they are the region's.
     `share` is the source of the network file system with Storage's files, "" where they are on a disk. `sip_address` is the one
     that two nodes for SIP have in turn, or one alone, "" where one has its own only; `sip_outside` is the one by which that is
-    reached from outside. `facts` are the cloud's, as this deployment's machines have them.
+    reached from outside, "" where the cloud chooses it. `facts` are the cloud's, as this deployment's machines have them.
 
     `kept` are nodes that are gone: of each only its data disks are there, for a later node of its name. `bill` are the lines of
     `monthly_price`, none where nothing is paid. `existing` is the company's network in which all this stands, None where the

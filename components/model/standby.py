@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 
 from components.model.catalogue.service import Service
 from components.model.catalogue.standby import ADDRESS, take_turns
@@ -20,11 +20,14 @@ from components.model.planning.addresses import (
 )
 from components.model.planning.check_shape import count_nodes
 from components.model.planning.draft import Draft
+from components.model.planning.existing import find_subnets, place_in
 from components.model.planning.hosts import list_hosts
 from components.model.problems import Problem, setting_problem
-from components.model.settings import Settings
+from components.model.settings import ExistingSubnet, Settings
 
 PAIR = 2
+FIRST_FREE = 4
+"""AWS keeps the first four addresses of a subnet (facts/clouds.md 1.1)."""
 EXAMPLE_PLACE = 20
 """Of an address that is likely to be free, in its network."""
 
@@ -70,6 +73,9 @@ def check_standby(draft: Draft) -> Iterator[Problem]:
             yield setting_problem("sip_address", settings.sip_address, f"{why}; remove the setting")
         return
     yield from check_outside(draft, role)
+    yield from check_one_subnet(draft, role)
+    if draft.is_given and not list_given(draft, role):
+        return
     if settings.sip_address:
         if why := explain_taken(draft, role, settings.sip_address):
             yield setting_problem(
@@ -94,7 +100,7 @@ def explain_immovable(draft: Draft) -> str:
         where = f"{facts.title} with its network" if facts.trial else facts.title
     if where:
         return (
-            f"a second node that takes calls over is not built for {where} yet, only for given hosts, hypervisors and "
+            f"a second node that takes calls over is not built for {where} yet, only for AWS, given hosts, hypervisors and "
             "webitel:cloud = local with webitel:local_network = bridged or nat, with webitel:tier = basic or extended"
         )
     if facts.public_address is PublicAddress.OWN:
@@ -116,6 +122,21 @@ def check_outside(draft: Draft, role: Role) -> Iterator[Problem]:
         )
 
 
+def check_one_subnet(draft: Draft, role: Role) -> Iterator[Problem]:
+    """Find nodes in different zones where the address moves within one subnet."""
+    if not draft.facts.moved_by_cloud:
+        return
+    first, *others = (draft.zone_of(role.name, n) for n in range(1, draft.counts[role.name] + 1))
+    for n, zone in enumerate(others, PAIR):
+        if zone != first:
+            yield setting_problem(
+                f"node_zones.{role.name}-{n}",
+                zone,
+                f"{role.name}-1 is in zone {first}, and on {draft.facts.title} the address that both have in turn moves within "
+                f"one subnet, so within one zone; use webitel:node_zones such as {role.name}-{n}: {first}",
+            )
+
+
 def list_outside(draft: Draft, role: Role) -> list[str]:
     """List by which address outside a router reaches each node of a role, as far as that is said."""
     settings, numbers = draft.settings, range(1, draft.counts[role.name] + 1)
@@ -127,9 +148,11 @@ def list_outside(draft: Draft, role: Role) -> list[str]:
 
 def explain_taken(draft: Draft, role: Role, address: IPv4Address) -> str:
     """Say why an address is no free one of the nodes' network; "" = nothing speaks against it."""
-    network = draft.network
+    network = find_network(draft, role)
     if address not in network:
         return f"not in the nodes' network {network}"
+    if draft.facts.moved_by_cloud and int(address) - int(network.network_address) < FIRST_FREE:
+        return f"{draft.facts.title} keeps it for itself"
     if network.prefixlen < 31 and address in (network.network_address, network.broadcast_address):
         return "no address for a node"
     for host in draft.settings.hosts if draft.facts.given else ():
@@ -148,16 +171,20 @@ def explain_place(draft: Draft, role: Role, address: IPv4Address) -> str:
         return "it stands in webitel:site"
     if str(address) == choose_place(draft, role):
         return ""
-    offset = int(address) - int(draft.network.network_address)
     for index, other in enumerate(draft.tier.roles):
-        if offset in {address_offset(first, index, n) for n in range(1, MAX_NODES_PER_ROLE + 1)}:
+        if draft.is_given:
+            taken = {place_in(find_given(draft, role), draft.facts, index, n) for n in range(1, MAX_NODES_PER_ROLE + 1)}
+        else:
+            start = find_network(draft, role).network_address
+            taken = {start + address_offset(first, index, n) for n in range(1, MAX_NODES_PER_ROLE + 1)}
+        if address in taken:
             return f"a node of role {other.name} would get it"
     return ""
 
 
 def find_example(draft: Draft, role: Role) -> IPv4Address:
     """Return an address that could be set."""
-    network = draft.network
+    network = find_network(draft, role)
     places = (
         network.network_address + place for place in range(min(EXAMPLE_PLACE, network.num_addresses - 1), network.num_addresses)
     )
@@ -176,15 +203,42 @@ def choose_address(draft: Draft) -> str:
 def choose_place(draft: Draft, role: Role) -> str:
     """Return the last of a role's near places."""
     index = draft.tier.roles.index(role)
-    subnet = subnet_of(draft.network, draft.facts, draft.public_of(role.name))
-    return str(subnet.network_address + address_offset(draft.facts.first_host, index, NEAR_NODES))
+    if draft.is_given:
+        return str(place_in(find_given(draft, role), draft.facts, index, NEAR_NODES))
+    return str(find_subnet(draft, role).network_address + address_offset(draft.facts.first_host, index, NEAR_NODES))
+
+
+def find_subnet(draft: Draft, role: Role) -> IPv4Network:
+    """Return the part of a network of our own in which a role's first node stands."""
+    return subnet_of(draft.network, draft.facts, draft.public_of(role.name), draft.slot_of(draft.zone_of(role.name, 1)))
+
+
+def list_given(draft: Draft, role: Role) -> list[str]:
+    """List the company's subnets in which it may stand: one, in a plan without problems."""
+    given = draft.settings.existing_network
+    return find_subnets(given, draft.facts, draft.public_of(role.name), draft.zone_of(role.name, 1))
+
+
+def find_given(draft: Draft, role: Role) -> ExistingSubnet:
+    """Return the first of them."""
+    return draft.settings.existing_network.subnets[list_given(draft, role)[0]]
+
+
+def find_network(draft: Draft, role: Role) -> IPv4Network:
+    """Return the network in which the address has to be."""
+    if not draft.facts.moved_by_cloud:
+        return draft.network
+    return find_given(draft, role).range if draft.is_given else find_subnet(draft, role)
 
 
 def choose_outside(draft: Draft) -> str:
-    """Return the address by which that one is reached from outside: itself, unless a router translates."""
+    """Return the address by which that one is reached from outside: itself, unless a router translates; "" where the cloud
+    chooses it."""
     role, address = find_role(draft.tier), choose_address(draft)
     if role is None or not address or draft.facts.public_address is not PublicAddress.TRANSLATED:
         return address
+    if draft.facts.moved_by_cloud:
+        return ""
     if draft.facts.trial:
         index = draft.tier.roles.index(role)
         return str(resolve_public_network(draft.settings)[address_offset(draft.facts.first_host, index, NEAR_NODES)])

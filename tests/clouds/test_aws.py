@@ -45,6 +45,11 @@ def test_only_nodes_reached_from_outside_have_an_address(basic: Asked) -> None:
     assert not any(one.inputs["mapPublicIpOnLaunch"] for one in basic.all("Subnet").values())
 
 
+def test_no_machine_has_rights_where_no_address_moves(basic: Asked) -> None:
+    assert not basic.all("Role") and not basic.all("InstanceProfile") and not basic.all("RolePolicy")
+    assert not any(one.inputs.get("iamInstanceProfile") for one in basic.all("Instance").values())
+
+
 def test_an_instance_stands_on_its_interface(basic: Asked) -> None:
     for name, one in basic.all("Instance").items():
         assert one.inputs["primaryNetworkInterface"]["networkInterfaceId"] == basic.id("NetworkInterface", name)

@@ -18,6 +18,7 @@ DELETIONS: Mapping[str, str] = {
     "`resourceVSphereVirtualDiskDelete`)",
     "off first, once": "shut down before, by force after a while, and it stays off when its deletion then fails; refused when it "
     "is gone already (vmware/terraform-provider-vsphere@b45b5b4, `resourceVSphereVirtualMachineDelete`)",
+    "let go": "gone; the association that the state knows is ended before, another one forbids it (`facts/edge-aws.md` 3)",
     "blocked": "a running guest is ended at once; refused while its `blockedOperations` name `destroy`, which only an update "
     "takes away, and when it is gone already (`facts/onprem.md` 5.6)",
     "lasting": "a network that became its region's default is never deleted (`facts/real-clouds.md` B8)",

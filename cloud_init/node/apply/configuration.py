@@ -165,6 +165,8 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
         if renewed := state.get("bundles", {}).get("node") != configuration["bundles"]["node"]:
             systemctl("try-reload-or-restart", units.LOCKS)
             systemctl("try-restart", units.RECORDS)
+            if "address_move" in manifest:
+                systemctl("try-restart", units.MOVER)
         performed = [one for one in actions if one not in left] + units.converge(manifest, left, update, tell, disruptive)
         changed = any(units.WATCH in path for path in plan.changed)
         if renewed or changed or not units.is_running(units.WATCH):

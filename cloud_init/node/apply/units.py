@@ -13,6 +13,7 @@ from ..system import RUNNING, ApplyError, Tell, last_lines, run, systemctl
 from .drain import admit, drain
 
 WATCH, LOCKS, RECORDS = "webitel-watch.service", "webitel-locks.service", "webitel-records.service"
+MOVER = "webitel-address.service"
 SETUP = "/usr/lib/webitel/setup/"
 """Our own commands."""
 

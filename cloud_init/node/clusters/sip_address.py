@@ -39,6 +39,9 @@ LEFT = pathlib.Path("/run/webitel/sip-address-left")
 """When this node's Redis was told to copy the other's instead, likewise."""
 TAKEN = pathlib.Path("/run/webitel/sip-address-taken")
 """The address that this node took last: another one by now, where its owner has chosen so."""
+HELD = pathlib.Path("/run/webitel/sip-address-held")
+"""Is there while the address is this node's by its lock, for the program that has a cloud move it: the image's own programs may
+put the address on the interface too, by what the cloud said a while ago."""
 DISCARD = 9
 """A port, to which nothing is sent."""
 ETHERNET_ARP, REQUEST = 0x0806, 1
@@ -198,6 +201,7 @@ class Calls:
         self.leave_former(address)
         if not may:
             self.ready = False
+            HELD.unlink(missing_ok=True)
             if is_here(address):
                 self.change("del", address, find_link(address))
                 print(f"{address} is given up", flush=True)
@@ -209,6 +213,8 @@ class Calls:
             self.change("add", address, find_link(manifest["address"]))
             print(f"{address} is this node's", flush=True)
             self.left, self.announced = ANNOUNCEMENTS, 0.0
+        if "address_move" in manifest and not HELD.exists():
+            write_private(HELD, "")
         if time.monotonic() - self.announced >= (ANNOUNCE_SECONDS if self.left else ANNOUNCE_AGAIN_SECONDS):
             self.left, self.announced = max(self.left - 1, 0), time.monotonic()
             try:
@@ -227,11 +233,15 @@ class Calls:
         self.former = address
 
     def change(self, verb: str, address: str, link: str) -> None:
-        """Put the address on an interface, or take it off."""
-        lasting = ["noprefixroute"] if verb == "add" else []
-        done = run(["ip", "addr", verb, f"{address}/32", "dev", link, *lasting])
-        if done.returncode != 0:
-            raise ApplyError(f"{address} on {link or 'no interface'}: {done.stderr.strip()}")
+        """Put the address on an interface, or take it off, whatever network it was put there with."""
+        whole, lasting = [f"{address}/32"], ["noprefixroute"] if verb == "add" else []
+        if verb == "del":
+            shown = run(["ip", "-o", "-4", "addr", "show", "dev", link, "to", address]).stdout
+            whole = re.findall(r" inet (\S+)", shown) or whole
+        for one in whole:
+            done = run(["ip", "addr", verb, one, "dev", link, *lasting])
+            if done.returncode != 0:
+                raise ApplyError(f"{address} on {link or 'no interface'}: {done.stderr.strip()}")
 
     def say(self, text: str) -> None:
         """Print what was not printed last."""

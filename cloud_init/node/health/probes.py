@@ -13,7 +13,7 @@ from typing import Any
 from ..ask import amqp, sip
 from ..ask.consul import call as call_consul
 from ..ask.view import RECENT_SECONDS, TIMEOUT_SECONDS, View, broker, query, request
-from ..clusters import access, broker_cluster, brokers, sip_address
+from ..clusters import access, address_move, broker_cluster, brokers
 from ..manifest import ProbeEntry
 from ..system import Unhealthy, is_mount_point
 from . import kept_calls, machine, opensips, topology
@@ -276,7 +276,7 @@ PROBES: dict[str, Question] = {
     "rtpengine": sip.rtpengine,
     "redis": kept_calls.probe_redis,
     "redis_copy": kept_calls.probe_copy,
-    "sip_address": sip_address.probe,
+    "sip_address": address_move.probe,
     "sip": sip.sip_request,
     "opensips_rtpengine": opensips.check_rtpengines,
     "freeswitch": sip.freeswitch,

@@ -97,6 +97,7 @@ def list_limits(asked: Asked, addresses: int, networks: int) -> Iterator[Limit]:
     of others."""
     plan = asked.plan
     own = sum(node.public is Public.SERVICE for node in plan.nodes) + plan.gateways  # each has an address of its own
+    own += bool(plan.sip_address)
     # One rule more, or one a subnet that was given, lets everything out into the network.
     inside = len(plan.networks)
     rules = [len(found) + more for role in plan.roles for found, more in zip(own_rules(plan, role), (0, inside), strict=True)]

@@ -13,12 +13,14 @@ from pulumi_aws import Provider, ebs, ec2, route53, vpc
 
 from components.clouds.aws.budget import create_budget
 from components.clouds.aws.groups import GroupRule, list_crowd, own_rules
+from components.clouds.aws.mover import Mover
 from components.clouds.aws.network import GivenNetwork, OwnNetwork
-from components.clouds.base import Cloud, Machine, NodeGroup
+from components.clouds.base import Cloud, Machine, NodeGroup, SharedAddress
 from components.clouds.rules import name_networks
+from components.model.catalogue.standby import ADDRESS
 from components.model.catalogue.tiers import TIERS
 from components.model.machine import Public
-from components.model.naming import disk_name
+from components.model.naming import SIP, disk_name
 from components.model.plan import Node, Plan
 from components.model.planning.check_shape import growing_roles
 from components.model.planning.dns import TTL_SECONDS, Record, Zone
@@ -49,6 +51,10 @@ class Adapter(Cloud):
     def create_network(self) -> None:
         self.elastic_ips: dict[str, ec2.Eip] = {}
         self.records: dict[str, route53.Record] = {}
+        self.interfaces: dict[str, ec2.NetworkInterface] = {}
+        self.mover = Mover(self.plan, self.tags, self) if self.plan.sip_address else None
+        if self.mover:
+            self.shared = SharedAddress(self.mover.address.public_ip, self.mover.address.allocation_id)
         self.network = GivenNetwork(self.plan) if self.plan.existing else OwnNetwork(self, self.plan, self.tags, self.place)
         self.image = (
             self.settings.image
@@ -181,13 +187,14 @@ class Adapter(Cloud):
         tags = self.tags(node.key, node.role)
         inside = ResourceOptions(parent=group, delete_before_replace=True)
         volumes = self.create_disks(node, group)
-        interface = ec2.NetworkInterface(
+        moves = self.mover if ADDRESS in node.services else None
+        interface = self.interfaces[node.key] = ec2.NetworkInterface(
             node.key,
             subnet_id=self.network.subnet_of(node),
             private_ips=[node.private_address],
             security_groups=[self.firewalls[node.role].id, *(group.id for group in self.crowds[node.role])],
             tags=tags,
-            opts=inside,
+            opts=moves.options(group) if moves else inside,
         )
         needs = self.network.list_needs(node)
         address = None
@@ -228,6 +235,7 @@ class Adapter(Cloud):
             metadata_options=ec2.InstanceMetadataOptionsArgs(
                 http_endpoint="enabled", http_tokens="required", http_put_response_hop_limit=1
             ),
+            iam_instance_profile=moves.profile.name if moves else None,
             user_data_base64=user_data,
             disable_api_termination=True,
             force_destroy=True,  # refuses the console, lets Pulumi
@@ -285,10 +293,21 @@ class Adapter(Cloud):
             self.child(),
         )
 
+    def finish_shared(self) -> None:
+        if self.mover:
+            turns = [node.key for node in self.plan.nodes_with(ADDRESS)]
+            self.mover.allow([self.interfaces[key] for key in turns], [self.elastic_ips[key] for key in turns])
+
     def create_reverse_name(self, key: str, name: str) -> None:
+        address, named = self.elastic_ips[key], key
+        if self.mover and ADDRESS in self.plan.node(key).services:
+            # The name leads to the address that they have in turn.
+            if self.mover.is_named:
+                return
+            self.mover.is_named, address, named = True, self.mover.address, SIP
         ec2.EipDomainName(
-            key,
-            allocation_id=self.elastic_ips[key].allocation_id,
+            named,
+            allocation_id=address.allocation_id,
             domain_name=name,
             # AWS looks whether it leads to the address.
             opts=ResourceOptions(parent=self.groups[key], depends_on=[self.records[f"{name} A"]]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from components.model.clouds.consoles import Console
 from components.model.clouds.disk_keys import DiskKeys
 from components.model.clouds.existing import GivenNetworks
-from components.model.clouds.facts import CloudFacts, PublicAddress, Refusal, Sources
+from components.model.clouds.facts import AddressMove, CloudFacts, PublicAddress, Refusal, Sources
 from components.model.clouds.tags import TagRules
 from components.model.machine import Public
 
@@ -84,6 +84,7 @@ FACTS = CloudFacts(
         words="letters, digits, spaces and + - = . _ : / @, names up to 128 and values up to 256",
         reserved=("aws:.*", "Name", "webitel:.*"),
     ),
+    address_moves=AddressMove.AWS,  # facts/edge-aws.md
     closed_mail_ports=(25,),  # real-clouds.md B21
     console=Console(
         way="serial console: EC2, Instances, NODE, Connect",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from components.model import resource_types
-from components.model.clouds.facts import CloudFacts, PublicAddress
+from components.model.clouds.facts import AddressMove, CloudFacts, PublicAddress
 from components.model.machine import Public
 
 FACTS = CloudFacts(
@@ -26,6 +26,6 @@ FACTS = CloudFacts(
     # Racks, or hypervisors: whatever is lost together.
     zones=("a", "b", "c", "d", "e", "f"),
     max_networks=400,
-    address_moves=True,
+    address_moves=AddressMove.ARP,
     machine_resource=resource_types.GIVEN_HOST,
 )

@@ -162,6 +162,11 @@ HARDENED: Mapping[str, Hardening] = {
     ),
     # What it starts and stops is systemd's to do.
     "webitel-locks": Hardening(writes=("/run",), lines=(NO_GENERATED_CODE,), metadata=True),
+    "webitel-address": Hardening(
+        writes=("/run",),
+        lines=(NO_GENERATED_CODE, "ProtectProc=invisible"),
+        reason="it asks the machine's metadata for the keys of its role, which root alone may, and has no right but that",
+    ),
     # Root, so that no other program can rewrite what stands in its files, and without anything else that root may.
     "webitel-records": Hardening(lines=(NO_GENERATED_CODE, "ProtectProc=invisible"), restarts=True, metadata=True),
     "prometheus": Hardening(writes=("/var/lib/prometheus",), lines=(NO_RIGHTS, NO_GENERATED_CODE), restarts=True),

@@ -41,6 +41,17 @@ class Refusal(StrEnum):
     RATE = "rate"
 
 
+class AddressMove(StrEnum):
+    """How the one address of SIP goes from one node to the other. `NEVER`: not built. `ARP`: the node takes it, and its
+    neighbours follow. `AWS`: a secondary private address that the node has EC2 move to its own interface, with the Elastic IP
+    that is translated to it; the address' packets stay within its subnet, so within one zone.
+    """
+
+    NEVER = ""
+    ARP = "arp"
+    AWS = "aws"
+
+
 METADATA = "169.254.169.254"
 """Where a machine asks its cloud about itself (IPv4, the same on all five)."""
 
@@ -126,7 +137,7 @@ class CloudFacts:
     its size where that is less (`flows_per_vcpu`); 0 = not published. `reverse_dns`: names of addresses are resources that come
     and go by themselves; `reverse_dns_first`: a name has to lead to its address before that leads
     back. `deletion_guard`: the input by which the cloud refuses to delete a thing, and which its provider leaves alone at a
-    deletion, "" = there is none. `address_moves`: a node may take an address of the network by itself, and its neighbours follow.
+    deletion, "" = there is none. `address_moves`: how the address of SIP goes from one node to another.
     """
 
     name: str
@@ -209,7 +220,12 @@ class CloudFacts:
     reverse_dns: bool = False
     reverse_dns_first: bool = False
     deletion_guard: str = ""
-    address_moves: bool = False
+    address_moves: AddressMove = AddressMove.NEVER
+
+    @property
+    def moved_by_cloud(self) -> bool:
+        """Whether the cloud has to be asked to move the address of SIP, which has a public one of its own there."""
+        return self.address_moves not in (AddressMove.NEVER, AddressMove.ARP)
 
     @property
     def in_earnest(self) -> bool:
@@ -314,14 +330,14 @@ LOCAL_NETWORKS: Mapping[str, Mapping[str, Any]] = {
         "public_address": PublicAddress.PRIVATE,
         "private_node": Public.NO,
         "fixed_addresses": True,
-        "address_moves": True,
+        "address_moves": AddressMove.ARP,
     },
     # As on AWS, Google and Azure; as on DigitalOcean; as on Hetzner.
     "nat": {
         "public_address": PublicAddress.TRANSLATED,
         "private_node": Public.NO,
         "fixed_addresses": True,
-        "address_moves": True,
+        "address_moves": AddressMove.ARP,
     },
     "late_address": {"public_address": PublicAddress.OWN, "private_node": Public.EGRESS, "fixed_addresses": False},
     "late_network": {"public_address": PublicAddress.OWN, "private_node": Public.EGRESS, "fixed_addresses": True},

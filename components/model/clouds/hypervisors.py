@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from components.model.clouds.facts import CloudFacts, PublicAddress
+from components.model.clouds.facts import AddressMove, CloudFacts, PublicAddress
 from components.model.machine import Public
 
 HYPERVISOR = CloudFacts(
@@ -21,7 +21,7 @@ HYPERVISOR = CloudFacts(
     priced=False,
     made_to_measure=True,
     # Where its owner filters no addresses of machines (docs/operate/availability.md, two edges).
-    address_moves=True,
+    address_moves=AddressMove.ARP,
     # No firewall but the nodes' own, whose files grow with them (`provider/node_inputs.py`).
     max_networks=400,
     max_operators=400,

@@ -41,15 +41,16 @@ NAT, TRAFFIC, BETWEEN_ZONES = "NAT", "traffic", "between zones"
 
 
 def make_bill(
-    facts: CloudFacts, region: str, tier: str, nodes: Sequence[Node], kept: Sequence[Node], gateways: int
+    facts: CloudFacts, region: str, tier: str, nodes: Sequence[Node], kept: Sequence[Node], gateways: int, shared: int = 0
 ) -> tuple[BillLine, ...]:
-    """Return the lines, in the order in which they are shown; `gateways` let nodes without an address out."""
+    """Return the lines, in the order in which they are shown; `gateways` let nodes without an address out, `shared` are public
+    addresses that nodes have in turn."""
     if not facts.priced:
         return ()
     lines = [
         list_machines(facts, region, nodes),
         list_disks(facts, region, [*nodes, *kept]),
-        list_addresses(facts, region, nodes, gateways),
+        list_addresses(facts, region, nodes, gateways + shared),
         list_nat(facts, region, nodes, gateways),
         list_traffic(facts, region, tier, nodes),
         list_zone_traffic(facts, region, tier, nodes),
@@ -97,9 +98,9 @@ def list_disks(facts: CloudFacts, region: str, nodes: Sequence[Node]) -> BillLin
     return make_line("disks", detail, figures) if figures else None
 
 
-def list_addresses(facts: CloudFacts, region: str, nodes: Sequence[Node], gateways: int) -> BillLine:
-    """Return the line of public addresses, the gateways' too."""
-    number = sum(node.public is not Public.NO for node in nodes) + gateways
+def list_addresses(facts: CloudFacts, region: str, nodes: Sequence[Node], more: int) -> BillLine:
+    """Return the line of public addresses: the nodes', and `more` that are no node's own."""
+    number = sum(node.public is not Public.NO for node in nodes) + more
     figure = price_address(facts, region)
     included = "" if figure is None or figure.price else ", included"
     return make_line("addresses", f"{number} public IPv4{included}", [figure.times(number) if figure else None])

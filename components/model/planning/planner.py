@@ -51,7 +51,9 @@ def make_plan(settings: Settings, stack: str, facts: CloudFacts, catalogue: Cata
     nodes, prices = make_nodes(draft)
     kept, prices_kept = make_kept(draft)
     gateways = count_gateways(draft, [node.zone for node in nodes if node.public is Public.NO])
-    bill = make_bill(draft.facts, draft.region, draft.tier.name, nodes, kept, gateways)
+    address, outside = choose_address(draft), choose_outside(draft)
+    shared = bool(address) and draft.facts.moved_by_cloud
+    bill = make_bill(draft.facts, draft.region, draft.tier.name, nodes, kept, gateways, shared=int(shared))
     unpriced = (what for price in (*prices, *prices_kept) for what in price.unpriced)
     total, price_warning = sum_bill(draft.facts, draft.region, bill, unpriced)
     used = {name for node in nodes for service in node.services for name in draft.catalogue[service].secrets}
@@ -72,8 +74,8 @@ def make_plan(settings: Settings, stack: str, facts: CloudFacts, catalogue: Cata
         egress=egress,
         secrets=tuple(name for name in SECRETS if name in used or name in DEPLOYMENT_SECRETS),
         consul_servers=tuple(node_name(stack, role, n) for role, n in draft.quorum),
-        sip_address=choose_address(draft),
-        sip_outside=choose_outside(draft),
+        sip_address=address,
+        sip_outside=outside,
         share=share.source if (share := read_share(settings)) else "",
         monthly_price=total,
         warnings=(

@@ -8,7 +8,9 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from components.model.clouds.facts import load_machine_types
-from provider.server import Properties
+from provider.server import Properties, Request
+from tests.simulator.aws import iam
+from tests.simulator.aws.iam import PROFILE
 from tests.simulator.aws.images import find_image
 from tests.simulator.aws.resources import (
     EIP,
@@ -119,6 +121,15 @@ class Eip(Aws):
             "publicDns": f"ec2-{address.replace('.', '-')}.{region_of(call)}.compute.amazonaws.com",
         }
 
+    def delete(self, request: Request, id: str, inputs: Properties, outputs: Properties) -> None:
+        """Refused while it is associated: the provider ends the association that its state knows, and asks AWS for none
+        (`facts/edge-aws.md` 3)."""
+        address = self.account.world.find(EIP, id)
+        at = address and self.account.world.find(INTERFACE, str(address.outputs.get("networkInterface")))
+        if address and at and outputs.get("associationId") != address.outputs["associationId"]:
+            raise Refused(f"InvalidIPAddress.InUse: Address {id} is in use by {at.id}")
+        super().delete(request, id, inputs, outputs)
+
 
 class EipAssociation(Aws):
     type = "aws:ec2/eipAssociation:EipAssociation"
@@ -192,7 +203,7 @@ class Instance(Aws):
         "networkInterfaces[].networkInterfaceId": INTERFACE,
         "placementGroup": PLACEMENT,
     }
-    mentions: ClassVar = {"keyName": KEY}
+    mentions: ClassVar = {"keyName": KEY, "iamInstanceProfile": PROFILE}
     once: ClassVar = ("keyName",)
     untold: ClassVar = ("userDataBase64", "forceDestroy")
     values: ClassVar = {"instanceType": _TYPES}
@@ -314,4 +325,15 @@ class VolumeAttachment(Aws):
         return super().make(call)
 
 
-TYPES = (NetworkInterface, Eip, EipAssociation, EipDomainName, NatGateway, Instance, InstanceState, Volume, VolumeAttachment)
+TYPES = (
+    *iam.TYPES,
+    NetworkInterface,
+    Eip,
+    EipAssociation,
+    EipDomainName,
+    NatGateway,
+    Instance,
+    InstanceState,
+    Volume,
+    VolumeAttachment,
+)

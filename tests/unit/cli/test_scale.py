@@ -13,7 +13,10 @@ from cli.__main__ import app
 from cli.commands import scale
 from cli.console import Failure
 from components.model import resource_types
+from components.model.plan import Plan
+from components.model.settings import Settings
 from stacks import settings as stack_settings
+from tests.plans import make_plan
 
 FILE = "config:\n  webitel:cloud: local\n  webitel:tier: extended # ours\n  webitel:counts: {db: 3, media: 3}\n"
 PARENT = "urn:pulumi:s::webitel::webitel:index:Cloud$webitel:index:Node::"
@@ -95,6 +98,17 @@ def test_refused_before_anything_happens(engine: FakeEngine, role: str, count: s
     result = run(role, count, "--yes")
     assert result.exit_code == 1 and words in str(result.exception)
     assert engine.ran == []
+
+
+def test_the_public_address_of_sip_is_not_given_up_unseen() -> None:
+    def plan(**more: object) -> Plan:
+        return make_plan(Settings.model_validate({"cloud": "aws", "tier": "basic", **more}), "s")
+
+    pair, alone = plan(counts={"edge": 2}), plan()
+    with pytest.raises(Failure, match=r"keep it with webitel:sip_address: 10\.20\.128\.39"):
+        scale.refuse_losing_address(pair, alone)
+    scale.refuse_losing_address(pair, plan(sip_address=pair.sip_address))
+    scale.refuse_losing_address(alone, alone)
 
 
 def test_raising_changes_the_file_and_goes_up(engine: FakeEngine) -> None:

@@ -74,6 +74,24 @@ def test_what_moves_with_the_address_goes_with_the_keeper() -> None:
     assert any(line.startswith("ExecStopPost=") and f"ip addr del {ADDRESS}/32 dev $$link" in line for line in keeper)
 
 
+def test_where_a_cloud_moves_the_address_one_program_asks_it_and_no_other_gets_to_the_metadata() -> None:
+    settings = Settings.model_validate({"cloud": "aws", "tier": "basic", "counts": {"edge": 2}, "carriers": ["198.51.100.0/24"]})
+    plan = make_plan(settings, "s")
+    edge = compose_configuration(plan, plan.node("edge-2"), settings)
+    assert edge.manifest["address_move"] == {"by": "aws", "public": "{{address:sip.public}}", "handle": "{{address:sip.handle}}"}
+    assert "interface = ext/10.20.128.39!{{address:sip.public}};int/10.20.128.39" in edge.files[RTPENGINE]
+    assert "socket = udp:10.20.128.39:5060 as {{address:sip.public}}" in edge.files[OPENSIPS]
+    units = "/etc/systemd/system"
+    mover, keeper = (edge.files[f"{units}/webitel-{name}.service.d/hardening.conf"] for name in ("address", "locks"))
+    assert "IPAddressDeny" not in mover and "CapabilityBoundingSet=\n" in mover
+    assert "IPAddressDeny=169.254.169.254" in keeper
+    assert f"ExecStopPost=-/bin/rm -f {sip_address.HELD}" in edge.files[f"{units}/webitel-locks.service.d/sip-address.conf"]
+    alone = Settings.model_validate({"cloud": "aws", "tier": "basic"})
+    plan = make_plan(alone, "s")
+    single = compose_configuration(plan, plan.node("edge-1"), alone)
+    assert "address_move" not in single.manifest and not [path for path in single.files if "webitel-address" in path]
+
+
 def test_web_is_ready_on_both() -> None:
     assert f"ip daddr {ADDRESS} tcp dport {{ 80, 443 }} redirect" in lines("edge-2", NFTABLES)
     upstream = configure("edge-2").files["/etc/nginx/sites-enabled/default"]

@@ -120,8 +120,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"tier": "extended", "counts": {"db": 7}}, "slower, not safer; use 1 or 3 or 5"),
     ({"tier": "extended", "counts": {"bus": 5}}, "webitel:counts.bus = 5"),
     (
-        {"counts": {"edge": 2}},
-        "webitel:counts.edge = 2: a second node that takes calls over is not built for AWS yet, only for given hosts, "
+        {"cloud": "hetzner", "counts": {"edge": 2}},
+        "webitel:counts.edge = 2: a second node that takes calls over is not built for Hetzner yet, only for AWS, given hosts, "
         "hypervisors and webitel:cloud = local with webitel:local_network = bridged or nat, with webitel:tier = basic or "
         "extended; use 1",
     ),
@@ -130,8 +130,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         "is not built for this machine with its network yet",
     ),
     (
-        {"tier": "extended", "counts": {"sip": 2}},
-        "webitel:counts.sip = 2: a second node that takes calls over is not built for AWS",
+        {"cloud": "gcp", "tier": "extended", "counts": {"sip": 2}},
+        "webitel:counts.sip = 2: a second node that takes calls over is not built for Google Cloud",
     ),
     ({"cloud": "local", "counts": {"edge": 3}}, "webitel:counts.edge = 3: OpenSIPS cannot run twice yet; use 1"),
     (

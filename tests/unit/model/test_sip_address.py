@@ -132,8 +132,51 @@ def test_the_router_before_a_hypervisor_translates_one_address_to_both() -> None
     assert "webitel:site.public_addresses = 203.0.113.5, 203.0.113.6: two nodes take turns" in said
 
 
-@pytest.mark.parametrize("cloud", ["aws", "hetzner"])
-def test_clouds_refuse_both_clearly(cloud: str) -> None:
+def test_on_aws_two_nodes_have_an_address_of_their_subnet_and_a_public_one() -> None:
+    pair, alone = plan("aws", counts={"edge": 2}), plan("aws")
+    assert (pair.sip_address, pair.sip_outside) == ("10.20.128.39", "")
+    assert [node.private_address for node in pair.nodes if node.role == "edge"] == ["10.20.128.30", "10.20.128.31"]
+    details = [next(line.detail for line in one.bill if line.what == "addresses") for one in (alone, pair)]
+    assert details == ["2 public IPv4", "4 public IPv4"], "that of the second node, and the one that moves"
+    assert plan("aws", counts={"edge": 1}, sip_address="10.20.128.39").sip_address == pair.sip_address
+    assert plan("aws", "extended", counts={"sip": 2}).sip_address == "10.20.128.69"
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("10.20.128.2", "AWS keeps it for itself"),
+        ("10.20.128.31", "a node of role edge would get it"),
+        ("10.20.0.200", "not in the nodes' network 10.20.128.0/20"),
+    ],
+)
+def test_on_aws_the_address_is_one_of_the_subnet(address: str, words: str) -> None:
+    assert f"webitel:sip_address = {address}: {words}" in problems(cloud="aws", counts={"edge": 2}, sip_address=address)
+
+
+def test_on_aws_both_nodes_stand_in_one_zone() -> None:
+    zones: dict[str, Any] = {"cloud": "aws", "counts": {"edge": 2}, "zones": ["a", "b"]}
+    assert "webitel:node_zones.edge-2 = b: edge-1 is in zone a" in problems(**zones)
+    assert plan(**zones, node_zones={"edge-2": "a"}).sip_address == "10.20.128.39"
+
+
+def test_in_a_given_network_it_is_one_of_its_subnet() -> None:
+    subnets = {
+        "subnet-0123456789abcdef0": {"range": "10.40.0.0/24", "zone": "a", "public": True},
+        "subnet-0123456789abcdef1": {"range": "10.40.1.0/24", "zone": "a", "public": False},
+    }
+    given: dict[str, Any] = {
+        "cloud": "aws",
+        "counts": {"edge": 2},
+        "existing_network": {"id": "vpc-0123456789abcdef0", "subnets": subnets},
+    }
+    assert plan(**given).sip_address == "10.40.0.39"
+    assert "a node of role edge would get it" in problems(**given, sip_address="10.40.0.31")
+    assert "not in the nodes' network 10.40.0.0/24" in problems(**given, sip_address="10.40.1.99")
+
+
+@pytest.mark.parametrize("cloud", ["azure", "digitalocean", "gcp", "hetzner"])
+def test_other_clouds_refuse_both_clearly(cloud: str) -> None:
     assert "webitel:counts.edge = 2: " in problems(cloud=cloud, counts={"edge": 2})
     assert "webitel:sip_address = 10.0.0.5: " in problems(cloud=cloud, sip_address="10.0.0.5")
 

@@ -156,6 +156,15 @@ def test_a_new_node_program_is_taken_up_by_what_runs_all_the_time_and_by_nothing
     assert running.asked == ["try-reload-or-restart webitel-locks", "try-restart webitel-records", *WATCH]
 
 
+def test_so_does_what_has_a_cloud_move_the_address(node: FakeNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    pair = given("aws-basic", "edge-1", counts={"edge": 2})
+    node.apply(pair)
+    node.asked.clear()
+    change_bundle(monkeypatch, "node")
+    node.apply(given("aws-basic", "edge-1", counts={"edge": 2}))
+    assert "try-restart webitel-address" in node.asked
+
+
 @pytest.mark.parametrize(("stack", "key"), [("aws-basic", "app-1"), ("aws-basic", "edge-1"), ("hetzner-extended", "media-2")])
 def test_a_bundle_concerns_the_nodes_that_have_its_reader(stack: str, key: str) -> None:
     made = given(stack, key)

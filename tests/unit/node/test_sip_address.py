@@ -192,6 +192,37 @@ def test_the_address_is_taken_once_redis_takes_calls_and_given_up_before_anythin
     assert node.done[-1] == "REPLICAOF 10.0.0.1 6379" and not calls.ready
 
 
+def test_who_has_a_cloud_move_the_address_is_told_while_the_lock_is_here(
+    node: Node, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sip_address, "HELD", tmp_path / "held")
+    monkeypatch.setattr(sip_address, "announce", lambda *_: None)
+    monkeypatch.setattr(sip_address.Calls, "change", lambda _, verb, *__: setattr(node, "has", verb == "add"))
+    calls = sip_address.Calls(lambda: True, threading.Event())
+    calls.ready = True
+    calls.turn(MANIFEST, may=True)
+    assert not sip_address.HELD.exists(), "neighbours follow by themselves"
+    moved = manifest(**{**MANIFEST, "address_move": {"by": "aws", "public": "198.19.0.9", "handle": "eipalloc-1"}})
+    calls.turn(moved, may=True)
+    assert sip_address.HELD.exists()
+    calls.turn(moved, may=False)
+    assert not sip_address.HELD.exists() and not node.has
+
+
+def test_the_address_is_given_up_whatever_network_it_was_put_there_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An image's own programs may have put it there too."""
+    shown = "2: ens5    inet 10.0.0.9/32 scope global ens5\n2: ens5    inet 10.0.0.9/20 scope global secondary ens5\n"
+    asked: list[str] = []
+
+    def run(command: list[str]) -> subprocess.CompletedProcess[str]:
+        asked.append(" ".join(command[1:]))
+        return subprocess.CompletedProcess(command, 0, shown if "show" in command else "", "")
+
+    monkeypatch.setattr(sip_address, "run", run)
+    sip_address.Calls(lambda: False, threading.Event()).change("del", "10.0.0.9", "ens5")
+    assert asked[1:] == ["addr del 10.0.0.9/32 dev ens5", "addr del 10.0.0.9/20 dev ens5"]
+
+
 def test_who_stands_by_has_the_program_of_calls_in_memory(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     begun: list[tuple[str, ...]] = []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,13 @@ AZURE_RULE = {
     "sourceAddressPrefix": "*",
 }
 HETZNER_NETS = [{"ipv4Enabled": True, "ipv6Enabled": False}]
+MOVE, ENI = "ec2:AssignPrivateIpAddresses", "arn:aws:ec2:us-east-1:123456789012:network-interface/eni-1"
+
+
+def write_policy(action: str | list[str], resource: str) -> str:
+    return json.dumps({"Statement": [{"Effect": "Allow", "Action": action, "Resource": resource}]})
+
+
 WRONG: list[tuple[str, str, Mapping[str, Any]]] = [
     ("no-shared-cpu", "aws:ec2/instance:Instance", {"instanceType": "t3.large"}),
     ("no-shared-cpu", "azure-native:compute:VirtualMachine", {"hardwareProfile": {"vmSize": "Standard_B4ms"}}),
@@ -69,6 +77,13 @@ WRONG: list[tuple[str, str, Mapping[str, Any]]] = [
         {"inboundRules": [{"protocol": "tcp", "portRange": "0", "sourceAddresses": ["0.0.0.0/0"]}]},
     ),
     ("no-open-ssh", "gcp:compute/firewall:Firewall", {"allows": [{"protocol": "TCP", "ports": ["22"]}]}),
+    ("no-wide-rights", "aws:iam/rolePolicy:RolePolicy", {"policy": write_policy("ec2:*", ENI)}),
+    ("no-wide-rights", "aws:iam/rolePolicy:RolePolicy", {"policy": write_policy(MOVE, "*")}),
+    ("no-wide-rights", "aws:iam/rolePolicy:RolePolicy", {"policy": write_policy([MOVE, "ec2:DescribeAddresses"], ENI)}),
+    ("no-wide-rights", "aws:iam/policy:Policy", {"policy": json.dumps({"Statement": {"Effect": "Allow", "NotAction": "iam:*"}})}),
+    ("no-wide-rights", "aws:iam/role:Role", {"managedPolicyArns": ["arn:aws:iam::aws:policy/AdministratorAccess"]}),
+    ("no-wide-rights", "aws:iam/rolePolicyAttachment:RolePolicyAttachment", {"policyArn": "arn"}),
+    ("no-wide-rights", "aws:ec2/instance:Instance", {"iamInstanceProfile": "admin", "tags": {"webitel:role": "app"}}),
     ("no-metadata-without-token", "aws:ec2/instance:Instance", {"instanceType": "m7a.large"}),
     ("no-metadata-without-token", "aws:ec2/instance:Instance", {"metadataOptions": {"httpTokens": "optional"}}),
     (
