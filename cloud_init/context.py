@@ -292,7 +292,7 @@ class Context:
             "carrier_networks": carrier_networks(self.settings),
             "carrier_hosts": carrier_hosts(self.settings),
             "acme": read_order(self.settings),
-            "bucket": read_bucket(self.settings),
+            "bucket": read_bucket(self.settings, self.cloud),
             "metadata": METADATA,
             "exchanges": EXPECTED,
             "postgresql_bin": POSTGRESQL_BIN,

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from components.model.clouds.facts import load_machine_types
 from provider.server import Properties
+from tests.simulator.aws import buckets
 from tests.simulator.aws.images import find_image
 from tests.simulator.aws.resources import (
     EIP,
@@ -314,4 +315,15 @@ class VolumeAttachment(Aws):
         return super().make(call)
 
 
-TYPES = (NetworkInterface, Eip, EipAssociation, EipDomainName, NatGateway, Instance, InstanceState, Volume, VolumeAttachment)
+TYPES = (
+    NetworkInterface,
+    Eip,
+    EipAssociation,
+    EipDomainName,
+    NatGateway,
+    Instance,
+    InstanceState,
+    Volume,
+    VolumeAttachment,
+    *buckets.TYPES,
+)
