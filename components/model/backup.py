@@ -147,9 +147,9 @@ def check_alone(draft: Draft) -> Iterator[Problem]:
     """Find what only a bucket has that is there already."""
     settings, given = draft.settings, draft.settings.backup
     if given.url:
-        yield setting_problem(
-            "backup.url", given.url, "webitel:backup.bucket names one that the deployment makes; keep one of them"
-        )
+        message = "webitel:backup.bucket names one that the deployment makes; keep one of them"
+        yield setting_problem("backup.url", given.url, message)
+        return
     for name in ("region", "authority"):
         if (value := getattr(given, name)) != getattr(Backup(), name):
             message = f"of a bucket that is there; webitel:backup.bucket is made in {draft.region}; remove it"

@@ -10,7 +10,7 @@ import pytest
 from tests.clouds.conformance.buckets import KEPT, NAME, SECRET
 from tests.clouds.conformance.checks import CONFIGURATION, HEALTH
 from tests.clouds.conformance.conftest import Live, Standing, Start
-from tests.clouds.conformance.engine import Step
+from tests.clouds.conformance.engine import EngineError, Step
 from tests.clouds.conformance.sample import deal, do_on
 from tests.clouds.conformance.test_interruptions import find_again
 from tests.simulator.world import Thing
@@ -21,6 +21,7 @@ OWN_PROVIDER = "pulumi:providers:webitel"
 """It has another folder in each run."""
 RULES = (":SecurityGroupEgressRule",)
 """Say what a way out is for, which is one thing more."""
+OTHER = "acme-webitel-2"
 MANAGED = {"backup": {"bucket": NAME}}
 
 
@@ -54,6 +55,19 @@ def test_it_is_made_beside_what_runs(live: Live) -> None:
 
 def test_each_creation_is_found_again(live: Live, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     find_again(live, tmp_path, monkeypatch)
+
+
+def test_another_one_is_made_and_the_first_is_not_left_behind(live: Live) -> None:
+    cloud = live.deployment.stack.partition("-")[0]
+    live.deployment.configure({"backup": {"bucket": OTHER}})
+    with pytest.raises(EngineError, match=f"{NAME} holds backups of this deployment and stays"):
+        live.deployment.up()
+    live.deployment.configure({"backup": {"bucket": OTHER, "kept_buckets": [NAME]}})
+    done = {(step.op, step.type, step.name) for step in live.deployment.up()}
+    assert {("create", type, OTHER) for type in KEPT[cloud]} <= done
+    assert not {name for op, type, name in done if name == NAME or (op != "create" and type in KEPT[cloud])}
+    live.deployment.configure(MANAGED | {"backup": {"bucket": NAME, "kept_buckets": [OTHER]}})
+    live.deployment.up()
 
 
 def test_it_stays_when_the_deployment_goes_and_is_used_again(live: Live) -> None:

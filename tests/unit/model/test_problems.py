@@ -72,6 +72,29 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (BACKUP | {"backup": {**BACKUP["backup"], "full_days": 30}}, "webitel:backup.full_days = 30: what is kept for 14 days has"),
     (BACKUP | {"backup": {**BACKUP["backup"], "authority": "ca.pem"}}, "webitel:backup.authority = ca.pem: not a certificate"),
     (BACKUP | {"rotate": {"backup_cipher": 2}}, "webitel:rotate.backup_cipher = 2: what is in the backup's bucket would be lost"),
+    ({"backup": {"bucket": "Acme"}}, "webitel:backup.bucket = Acme: not a bucket's name, which is 3 to 63 small letters, digits"),
+    (
+        {"backup": {"bucket": "sthree-a"}},
+        "webitel:backup.bucket = sthree-a: a name that the cloud keeps for itself",
+    ),
+    (
+        {"backup": {"bucket": "acme", "kept_buckets": ["x"]}},
+        "webitel:backup.kept_buckets = x: not a bucket's name",
+    ),
+    (
+        {"cloud": "hetzner", "backup": {"bucket": "acme"}},
+        "webitel:backup.bucket = acme: no bucket is made on Hetzner: set webitel:backup.url to an S3-compatible",
+    ),
+    (BACKUP | {"backup": {**BACKUP["backup"], "bucket": "acme"}}, "keep one of them"),
+    (
+        {"backup": {"bucket": "acme"}, "backup_key": "[secret]"},
+        "webitel:backup_key = set: the deployment makes the log-in of webitel:backup.bucket itself; remove it",
+    ),
+    (
+        {"backup": {"bucket": "acme", "region": "eu-west-1"}},
+        "webitel:backup.region = eu-west-1: of a bucket that is there; webitel:backup.bucket is made in us-east-1; remove it",
+    ),
+    ({"backup": {"bucket": "acme", "full_days": 30}}, "webitel:backup.full_days = 30: what is kept for 14 days has"),
     ({"certificate": "provided"}, "webitel:certificate = provided: webitel:certificate_pem is not set; write it by: cat"),
     ({"grafana_reads": ["x; drop"]}, "webitel:grafana_reads = x; drop: not a schema or table; use one such as call_center or"),
     ({"certificate": "letsencrypt"}, "webitel:certificate_email: the issuer wants to know whom to write to; use an address"),
