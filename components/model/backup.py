@@ -22,6 +22,8 @@ OWN_EXAMPLE = "your-company-webitel"
 PEM = re.compile(r"\s*(-----BEGIN CERTIFICATE-----\s[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----\s*)+")
 LAST_PORT = 65535
 HTTPS_PORT = 443
+NO_S3 = ".blob.core.windows.net"
+NO_BULK_DELETION = "storage.googleapis.com"
 VERSION_DAYS = 30
 """At least so long a bucket that the deployment makes keeps what was deleted or replaced in it."""
 CREDENTIALS = ("backup_key", "backup_secret")
@@ -124,9 +126,21 @@ def check_url(settings: Settings) -> Iterator[Problem]:
     elif is_address(bucket.host):
         message = f"the certificate of an address is not understood by pgBackRest, so name the host; {EXAMPLE}"
         yield setting_problem("backup.url", url, message)
+    elif bucket.host.endswith(NO_S3):
+        yield setting_problem("backup.url", url, f"Azure's storage does not speak S3, in which nodes write backups; {EXAMPLE}")
     for name in CREDENTIALS:
         if not getattr(settings, name):
             yield setting_problem(name, "", f"the bucket's log-in is needed; pulumi config set --secret webitel:{name}")
+
+
+def warn_of_bucket(settings: Settings) -> Iterator[str]:
+    """Say where backups would pile up (`facts/backups.md` 5.2)."""
+    bucket = read_url(settings.backup.url)
+    if bucket and bucket.host == NO_BULK_DELETION:
+        yield (
+            "webitel:backup.url: Google's S3 interface does not delete several objects in one request, as pgBackRest does: "
+            "nothing expires there"
+        )
 
 
 def check_own_buckets(draft: Draft, names: Collection[str]) -> Iterator[Problem]:
@@ -135,10 +149,8 @@ def check_own_buckets(draft: Draft, names: Collection[str]) -> Iterator[Problem]
     for name in names:
         setting = "backup.bucket" if name == draft.settings.backup.bucket else "backup.kept_buckets"
         if kinds is None:
-            message = (
-                f"no bucket is made on {draft.facts.title}: set webitel:backup.url to an S3-compatible one, there or elsewhere"
-            )
-            yield setting_problem(setting, name, f"{message}; {EXAMPLE}")
+            message = f"no bucket is made on {draft.facts.title}; set webitel:backup.url to an S3-compatible one"
+            yield setting_problem(setting, name, f"{message}: {EXAMPLE}")
         elif why := kinds.explain(name):
             yield setting_problem(setting, name, f"{why}; use one such as {OWN_EXAMPLE}")
 

@@ -39,6 +39,7 @@ def told(steps: list[Step]) -> set[tuple[str, str]]:
 def test_it_is_made_beside_what_runs(live: Live) -> None:
     cloud = live.deployment.stack.partition("-")[0]
     live.deployment.configure(MANAGED)
+    assert ("update", CONFIGURATION) in told(live.deployment.preview()), "its log-in is not known yet"
     done = told(live.deployment.up())
     assert {("create", type) for type in KEPT[cloud]} <= done
     assert {one for one in done if one[0] != "create" and not one[1].endswith(RULES)} == {

@@ -102,3 +102,12 @@ def test_what_was_made_is_not_left_behind_unsaid() -> None:
     refuse(bucket="other", kept_buckets=["acme"])
     refuse(kept_buckets=["acme"])
     refuse(bucket="acme")
+
+
+def test_a_bucket_in_which_nothing_expires_is_warned_of() -> None:
+    settings = Settings.model_validate(
+        {"cloud": "gcp", "tier": "single", **BACKUP, "backup": {"url": "https://storage.googleapis.com/acme"}}
+    )
+    assert [text for text in make_plan(settings, "s").warnings if "nothing expires there" in text]
+    settings = Settings.model_validate({"cloud": "gcp", "tier": "single", **BACKUP})
+    assert not [text for text in make_plan(settings, "s").warnings if "nothing expires there" in text]

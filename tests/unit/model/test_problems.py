@@ -66,6 +66,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         "webitel:backup.url = s3://bucket: not a bucket, which is https://, host, bucket",
     ),
     (BACKUP | {"backup": {"url": "https://10.0.0.7/bucket"}}, "not understood by pgBackRest, so name the host; use one"),
+    (BACKUP | {"backup": {"url": "https://acme.blob.core.windows.net/webitel"}}, "Azure's storage does not speak S3, in which"),
     (BACKUP | {"backup_secret": ""}, "webitel:backup_secret: the bucket's log-in is needed; pulumi config set"),
     ({"backup": {"keep_days": 30}}, "webitel:backup.keep_days: there is nowhere to back up to: set webitel:backup.url; use one"),
     ({"backup_key": "[secret]"}, "webitel:backup_key: there is nowhere to back up to: set webitel:backup.url; use one such as"),
@@ -82,8 +83,12 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         "webitel:backup.kept_buckets = x: not a bucket's name",
     ),
     (
+        {"cloud": "azure", "backup": {"bucket": "acme"}},
+        "webitel:backup.bucket = acme: no bucket is made on Azure; set webitel",
+    ),
+    (
         {"cloud": "hetzner", "backup": {"bucket": "acme"}},
-        "webitel:backup.bucket = acme: no bucket is made on Hetzner: set webitel:backup.url to an S3-compatible",
+        "webitel:backup.bucket = acme: no bucket is made on Hetzner; set webitel:backup.url to an S3-compatible",
     ),
     (BACKUP | {"backup": {**BACKUP["backup"], "bucket": "acme"}}, "keep one of them"),
     (
