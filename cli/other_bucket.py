@@ -70,7 +70,7 @@ def read_other_secrets(wanted: Wanted) -> Recovery:
 
 def refuse_own(deployment: Deployment, bucket: Bucket, there: str, url: str) -> None:
     """Refuse a deployment without a bucket, whose log would go nowhere, and one whose own place in it is the other's."""
-    stack, own = deployment.plan.stack, read_bucket(deployment.settings)
+    stack, own = deployment.plan.stack, read_bucket(deployment.settings, deployment.plan.facts)
     if own is None:
         raise Failure(
             f"{stack} has no bucket of its own, and what restores is not installed there: set webitel:backup.url, "
@@ -78,7 +78,7 @@ def refuse_own(deployment: Deployment, bucket: Bucket, there: str, url: str) -> 
         )
     if own == bucket and stack == there:
         raise Failure(
-            f"--from {url} is where {stack} itself backs up to (webitel:backup.url = {deployment.settings.backup.url}): its own "
+            f"--from {url} is where {stack} itself backs up to (webitel:backup has {own.url}): its own "
             "log would meet the other's. This deployment is brought back to a second by --at TIME alone. For the other's data "
             f"use another folder, such as webitel:backup.url = {url.rstrip('/')}/second, and run ./webitel up {stack}"
         )

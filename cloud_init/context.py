@@ -301,7 +301,7 @@ class Context:
             "carrier_networks": carrier_networks(self.settings),
             "carrier_hosts": carrier_hosts(self.settings),
             "acme": read_order(self.settings),
-            "bucket": read_bucket(self.settings),
+            "bucket": read_bucket(self.settings, self.cloud),
             "metadata": METADATA,
             "sip_address_held": sip_address.HELD,
             "exchanges": EXPECTED,

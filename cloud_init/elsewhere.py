@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 
 from cloud_init.node.backups.elsewhere import AUTHORITY, CIPHER, CONFIG, FOLDER, RCLONE, Source
@@ -35,11 +35,9 @@ def compose_other_bucket(other: OtherBucket) -> str:
     """Compose what `restore source` of the node program reads."""
     values = dict(zip(CREDENTIALS, (other.key, other.secret), strict=True)) | {CIPHER_SECRET: other.cipher}
     names = {
-        "bucket": other.bucket,
+        "bucket": replace(other.bucket, region=other.region),
         "plan": SimpleNamespace(stack=other.stack),
-        "settings": SimpleNamespace(
-            backup=SimpleNamespace(region=other.region, authority=other.authority, keep_days=1)  # nothing expires there
-        ),
+        "settings": SimpleNamespace(backup=SimpleNamespace(authority=other.authority, keep_days=1)),  # nothing expires there
         "secret": values.__getitem__,
     }
     own, there = "/etc/webitel/backup-authority.pem", str(FOLDER / AUTHORITY)

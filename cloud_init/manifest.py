@@ -136,7 +136,7 @@ def make_manifest(
         manifest["emergency_numbers"] = list(context.settings.emergency_numbers)
     if context.settings.operator_accounts:
         manifest["operators"] = sorted(context.settings.operator_accounts)
-    bucket = read_bucket(context.settings)
+    bucket = read_bucket(context.settings, context.cloud)
     if bucket and context.here("postgresql"):
         given = context.settings.backup
         manifest["backup"] = {

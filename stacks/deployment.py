@@ -14,6 +14,7 @@ from cloud_init.boot import compose_boot_texts
 from cloud_init.compose import Configuration, compose_configuration
 from cloud_init.node.apply.files import PLACEHOLDER
 from components.clouds.base import Cloud
+from components.model.backup import list_own_buckets, refuse_to_lose_buckets
 from components.model.catalogue.service import Front
 from components.model.catalogue.services import find_front
 from components.model.catalogue.standby import ADDRESS
@@ -35,6 +36,9 @@ from stacks.problems import SettingsError
 from stacks.settings import recovered_secrets, secret_settings
 from stacks.standing import find_standing, read_outputs
 
+BUCKETS = "backup_buckets"
+"""The output with the buckets that the deployment made."""
+
 APPLY_SECONDS = 3600
 """For packages, files and units of one node; a drain adds its own time."""
 
@@ -55,6 +59,7 @@ def deploy() -> None:
             settings, plan = kept, make_deployment(kept, plan.stack).plan
         refuse_lowering(plan, running)
         refuse_moves(plan, standing)
+        refuse_to_lose_buckets(settings, told.get(BUCKETS) or ())
         refuse_other_network(plan, standing.existing, standing.own_network, standing.given)
     except (SettingsError, PlanError) as error:
         raise pulumi.RunError(str(error)) from error
@@ -109,7 +114,7 @@ def configure_nodes(
     """
     addresses = cloud.addresses()
     values: dict[str, Input[str]] = {name: secrets.values[name] for name in plan.secrets}
-    values |= secret_settings()
+    values |= {**secret_settings(), **cloud.backup_login}
     configurations: dict[str, NodeConfiguration] = {}
     for node in sorted(plan.nodes, key=lambda node: node.leaving):
         configuration = texts[node.key]
@@ -232,6 +237,8 @@ def export(
     pulumi.export("url", make_url(plan, cloud))
     pulumi.export("dns_records", list_dns_lines(plan, cloud))
     pulumi.export(OUTPUT, describe(plan, settings))
+    if buckets := list_own_buckets(settings):
+        pulumi.export(BUCKETS, buckets)
     pulumi.export("plan", outline(plan))  # a later preview compares with it (cli/engine/changes.py)
 
 

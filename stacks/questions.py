@@ -16,6 +16,7 @@ from pathlib import Path
 import pulumi
 
 from components.clouds.questions import Asked, ask_all
+from components.model.backup import list_own_buckets
 from stacks.load import load_program
 
 JOB = "WEBITEL_QUESTIONS"
@@ -27,9 +28,9 @@ def ask() -> None:
     """Ask the cloud of the stack's settings."""
     job = json.loads(Path(os.environ[JOB]).read_text())
     deployment = load_program()
-    plan = deployment.plan
+    plan, settings = deployment.plan, deployment.settings
     questions = importlib.import_module(f"components.clouds.{plan.cloud}.account").make_questions(
-        Asked(plan, frozenset(job["made"]), job["rest"], deployment.settings.image, deployment.settings.site)
+        Asked(plan, frozenset(job["made"]), job["rest"], settings.image, settings.site, list_own_buckets(settings))
     )
     # However long the engine and the provider took to start.
     seconds = max(min(job["seconds"], job["until"] - time.time()), LEAST_SECONDS)

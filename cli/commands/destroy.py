@@ -11,6 +11,9 @@ import typer
 from cli.console import DEFAULT_STACK, Failure, StackName, Yes, format_count, is_terminal, out, progress
 from cli.deploy import prepare
 from cli.help import DEPLOY
+from components.model.backup import list_own_buckets
+from components.model.plan import Plan
+from components.model.settings import Settings
 from stacks.edit import set_setting
 from stacks.load import load_deployment
 from stacks.settings import stack_file
@@ -69,6 +72,7 @@ def destroy(
         report_failure(run, f"./webitel destroy {stack}" + " --with-data" * with_data, plan)
         if kept := [resource["urn"].rpartition("::")[2] for resource in engine.resources() if resource.get("protect")]:
             out.print(f"{stack} is gone, except for what is protected: {', '.join(kept)}.")
+            tell_of_buckets(plan, settings)
             out.print(f"Next: ./webitel up {stack}   or, to delete that too: ./webitel destroy {stack} --with-data")
             return
         if default_network:
@@ -77,6 +81,7 @@ def destroy(
                 f"{plan.facts.title} never deletes. It costs nothing; give it another name in the console before the "
                 "next `up`."
             )
+        tell_of_buckets(plan, settings)
         folder = state_folder(engine.environment)
         if settings.kept_disks:
             set_setting(stack_file(stack), "kept_disks", None)  # else the next `up` would make empty ones
@@ -87,6 +92,16 @@ def destroy(
     if trial:
         put_images_away()
     out.print(f"{stack} is gone. Next: ./webitel up {stack}")
+
+
+def tell_of_buckets(plan: Plan, settings: Settings) -> None:
+    """Say that the buckets stay: nothing deletes backups but a person."""
+    if buckets := list_own_buckets(settings):
+        names = ", ".join(buckets)
+        out.print(
+            f"Backups stay, in {names}: whoever needs them no more empties and deletes that in {plan.facts.title}'s console. "
+            "To restore from it: docs/operate/backups.md"
+        )
 
 
 def put_images_away() -> None:

@@ -12,6 +12,7 @@ from cli.console import DEFAULT_STACK, Failure, StackName, Yes, format_count, is
 from cli.help import DAY_TWO
 from cli.recovery_file import DECRYPT, PASSPHRASE, compose
 from components.model import resource_types
+from components.model.backup import read_bucket
 from components.model.secret_specs import SECRETS
 from stacks.load import load_deployment
 
@@ -56,8 +57,9 @@ def export_secrets(
     )
     if len(passphrase) < 12:
         raise Failure("the passphrase must have at least 12 characters")
-    backup = load_deployment(stack).settings.backup
-    known = {name: getattr(backup, name) for name in ("url", "region", "authority")} if backup.url else {}
+    deployment = load_deployment(stack)
+    bucket, authority = read_bucket(deployment.settings, deployment.plan.facts), deployment.settings.backup.authority
+    known = {"url": bucket.url, "region": bucket.region, "authority": authority} if bucket else {}
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError as error:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from cli.console import Failure
+from components.model.backup import read_bucket
 from stacks.load import load_deployment
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def open_database(stack: str) -> tuple[Access, list[str]]:
     from cli.nodes.access import read_access
 
     deployment = load_deployment(stack)
-    if not deployment.settings.backup.url:
+    if read_bucket(deployment.settings, deployment.plan.facts) is None:
         raise Failure(
             f"{stack} has no backups: set webitel:backup.url, webitel:backup_key and webitel:backup_secret\n"
             f"How: docs/operate/backups.md   Then: ./webitel up {stack}"

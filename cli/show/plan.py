@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from rich.table import Table
 
 from cli.console import format_count, make_table, measure_width, out
+from components.model.backup import keep_versions_days, list_own_buckets
 from components.model.catalogue.standby import ADDRESS
 from components.model.catalogue.tiers import TIERS
 from components.model.plan import Node, Opening, Plan
@@ -162,6 +163,7 @@ def facts_table(plan: Plan, settings: Settings, everything: bool) -> Table:
     add("recordings", [f"on {plan.share}, which you run: {per_day:.0f} GiB a day at {calls} calls a day"] if plan.share else [])
     if cores := licence_cores(plan):
         add("licence", [f"at least {cores} cores, {plan.facts.licence_cores} for each CPU of the hosts"])
+    add("backups", describe_buckets(plan, settings))
     if settings.budget:
         whom = ", ".join(settings.budget_mail) or "the billing account's administrators"
         alarm = f"alarm at {plan.monthly_price.currency} {settings.budget:,} a month of {plan.facts.budget_by}, to {whom}"
@@ -179,6 +181,17 @@ def describe_address(plan: Plan) -> Iterator[str]:
         known = plan.sip_outside or "a public address of its own"
         outside = "" if known == plan.sip_address else f"; outside it is {known}, which is translated to it"
         yield f"{plan.sip_address}: {who}{outside}"
+
+
+def describe_buckets(plan: Plan, settings: Settings) -> Iterator[str]:
+    """Say which buckets the deployment makes, and what becomes of what is in them."""
+    kinds, used = plan.facts.buckets, settings.backup.bucket
+    if kinds and used:
+        days = keep_versions_days(settings)
+        yield f"bucket {used} in {plan.region}, made by the deployment, which never deletes it; not in the bill"
+        yield f"private; what is deleted in it stays {days} days: {kinds.guard}"
+    if kept := [name for name in list_own_buckets(settings) if name != used]:
+        yield f"not in use any more, and kept: {', '.join(kept)}"
 
 
 def describe_openings(openings: Iterable[Opening]) -> list[str]:

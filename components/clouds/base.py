@@ -14,6 +14,7 @@ import pulumi
 from pulumi import Input, Output, ResourceOptions, RunError
 
 from components.model import resource_types
+from components.model.backup import list_own_buckets
 from components.model.catalogue.standby import ADDRESS
 from components.model.machine import Public
 from components.model.naming import SIP
@@ -60,8 +61,9 @@ class NodeGroup(pulumi.ComponentResource):
 
 
 class Cloud(pulumi.ComponentResource, ABC):
-    """A deployment's network, firewalls and machines. `machines` and `groups` hold the nodes by key, `shared` the address that
-    nodes for SIP have in turn, where the cloud moves it: an adapter makes it before its nodes, and nothing ties it to one."""
+    """A deployment's network, firewalls and machines. `machines` and `groups` hold the nodes by key, `backup_login` the log-in
+    of a bucket that was made, `shared` the address that nodes for SIP have in turn, where the cloud moves it: an adapter makes
+    it before its nodes, and nothing ties it to one."""
 
     transformations: Sequence[pulumi.ResourceTransformation] = ()
     """Of every resource of the deployment."""
@@ -100,6 +102,7 @@ class Cloud(pulumi.ComponentResource, ABC):
             group = NodeGroup(node, self)
             self.create_disks(node, group)
             group.register_outputs({})
+        self.backup_login = self.create_backup_buckets() if list_own_buckets(settings) else {}
         if settings.budget:
             self.create_budget()
         if settings.dns_zone:
@@ -136,6 +139,11 @@ class Cloud(pulumi.ComponentResource, ABC):
 
     def finish_shared(self) -> None:
         """Create what the address that nodes for SIP have in turn needs once the nodes are there: their right to move it."""
+
+    def create_backup_buckets(self) -> Mapping[str, Input[str]]:
+        """Create the bucket of `webitel:backup.bucket`, which outlives the deployment, and those that are kept; return the log-in
+        for the nodes, by the names of the secrets. Only where the cloud's row has `buckets`."""
+        raise RunError(f"webitel:backup.bucket: {self.facts.title} makes none; set webitel:backup.url")
 
     def create_budget(self) -> None:
         """Create the alarm at a month's bill. Only where the cloud's row has `budget_by`."""

@@ -38,13 +38,14 @@ class UnreachableError(OSError):
 class Asked:
     """What is asked for: a plan, what is there of it already (`TYPE::NAME` of the program's resources), where the REST
     interface answers (empty: the cloud's own address), the image that the settings name (empty: the cloud's own
-    Debian), and the place on a hypervisor."""
+    Debian), the place on a hypervisor, and the buckets that the deployment makes."""
 
     plan: Plan
     made: Collection[str] = ()
     rest: str = ""
     image: str = ""
     site: Site = field(default_factory=Site)
+    buckets: Collection[str] = ()
 
     @property
     def missing(self) -> list[Node]:

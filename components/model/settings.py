@@ -73,6 +73,17 @@ class Backup(BaseModel):
         description="An S3-compatible bucket as https://host/bucket, perhaps with a folder; empty = no backups.",
         examples=["https://s3.eu-central-1.amazonaws.com/your-bucket"],
     )
+    bucket: str = Field(
+        default="",
+        description="Instead of `url`, on aws: the name of a bucket that the deployment makes and keeps, unlike any other "
+        "bucket's in the world.",
+        examples=["your-company-webitel"],
+    )
+    kept_buckets: tuple[str, ...] = Field(
+        default=(),
+        description="Buckets that the deployment made and does not use any more: they stay as they are.",
+        examples=[["your-company-webitel"]],
+    )
     region: str = Field(default="us-east-1", description="The bucket's region; most storage of others than AWS takes any.")
     authority: str = Field(
         default="",

@@ -24,6 +24,7 @@ from stacks.load import load_deployment
 from tests.clouds.conftest import LONG, Attach
 from tests.plans import make_plan
 from tests.simulator.account import tell
+from tests.simulator.aws.buckets import BUCKET
 from tests.simulator.libvirt.resources import HOSTS
 from tests.simulator.simulators import Simulators
 from tests.simulator.world import Thing
@@ -176,6 +177,17 @@ def test_aws(attach: Attach) -> None:
     assert "--service-code vpc --quota-code L-0EA8095F" in find(
         told, "MISSING quota: Inbound or outbound rules per security group"
     )
+
+
+def test_names_of_buckets_on_aws(attach: Attach, monkeypatch: pytest.MonkeyPatch) -> None:
+    simulators, read = attach("aws"), read_stack_config
+    put(simulators, Thing(BUCKET, "acme-old", "", {"bucket": "acme-old"}, {"arn": "", "bucketRegion": "us-east-1"}))
+    given = {"webitel:backup": {"bucket": "acme-new", "kept_buckets": ["acme-old", "webitel"]}}
+    monkeypatch.setattr(questions, "read_stack_config", lambda name: {**read(name), **given})
+    told = list(ask(simulators, "aws-basic"))
+    assert "the account has it already, and this deployment's state does not know it" in find(told, "MISSING bucket", "acme-old")
+    assert "somebody else has it; take another name" in find(told, "MISSING bucket", "= webitel")
+    assert not [line for line in told if "acme-new" in line]
 
 
 def test_a_refusal_that_comes_first_leaves_the_others_their_time(

@@ -53,13 +53,15 @@ def build() -> Path:
 
 @dataclass
 class ObjectStorage:
-    """A running one with an empty bucket. It can be ended and started again; its objects are files."""
+    """A running one with an empty bucket. It can be ended and started again; its objects are files. With
+    `versions` it can keep those and knows further users, and its bucket is made by whoever wants one."""
 
     folder: Path
     port: int
     running: subprocess.Popen[bytes] | None = None
     host: str = HOST
     address: str = "127.0.0.1"
+    versions: bool = False
 
     @property
     def url(self) -> str:
@@ -78,7 +80,10 @@ class ObjectStorage:
         own, log = str(self.folder / "own.pem"), self.folder / "log"
         options = ["--port", f"{self.address}:{self.port}", "--cert", own, "--key", own, "--access", KEY, "--secret", SECRET]
         with log.open("ab") as target:
-            command = [str(build()), *options, "posix", "--sidecar", str(self.folder / "sidecar"), str(self.folder / "objects")]
+            users = ["--iam-dir", str(self.folder / "users")] if self.versions else []
+            kept = ["--versioning-dir", str(self.folder / "versions")] if self.versions else []
+            place = ["--sidecar", str(self.folder / "sidecar"), *kept, str(self.folder / "objects")]
+            command = [str(build()), *options, *users, "posix", *place]
             self.running = subprocess.Popen(command, stdout=target, stderr=target)
         wait_until(lambda: listens(self.port), 20, PROGRAM)
 
@@ -96,12 +101,14 @@ def listens(port: int) -> bool:
 
 
 @contextmanager
-def run_bucket(folder: Path, host: str = HOST, address: str = "127.0.0.1") -> Iterator[ObjectStorage]:
+def run_bucket(folder: Path, host: str = HOST, address: str = "127.0.0.1", versions: bool = False) -> Iterator[ObjectStorage]:
     """An object storage, on the loopback unless told another address, with a certificate of its own authority for `host`."""
     folder.mkdir()
-    made = ObjectStorage(folder, free_port(), host=host, address=address)
-    (folder / "sidecar").mkdir()
-    made.objects.mkdir(parents=True)
+    made = ObjectStorage(folder, free_port(), host=host, address=address, versions=versions)
+    for name in ("sidecar", "users", "versions", "objects"):
+        (folder / name).mkdir()
+    if not versions:
+        made.objects.mkdir()
     authority, shown = make_authority()
     made.authority.write_text(shown)
     (folder / "own.pem").write_text(sign_server(authority, host))

@@ -22,7 +22,7 @@ from cloud_init.node.backups import elsewhere, jobs, marks, recovery, repository
 from cloud_init.node.clusters import database_cluster, database_data
 from cloud_init.node.clusters.encryption import ROOT as NODES_ROOT
 from cloud_init.node.manifest import Manifest, empty_manifest
-from components.model.backup import read_bucket
+from components.model.backup import read_url
 from components.model.settings import Settings
 from provider import certificates
 from stacks.load import load_deployment
@@ -236,7 +236,7 @@ def back_up_another(folder: Path, storage: ObjectStorage) -> str:
             node.wait_for_archive()
         finally:
             node.stop()
-    bucket = read_bucket(settings)
+    bucket = read_url(settings.backup.url)
     assert bucket
     other = OtherBucket(storage.url, FIRST, bucket, "us-east-1", storage.authority.read_text(), KEY, SECRET, node.cipher)
     return compose_other_bucket(other)

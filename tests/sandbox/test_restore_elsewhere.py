@@ -24,7 +24,7 @@ from cloud_init.node.backups import elsewhere, jobs, marks, recordings, recovery
 from cloud_init.node.backups.repository import BackupError, Repository
 from cloud_init.node.clusters import database_cluster, database_data
 from cloud_init.node.manifest import Manifest, empty_manifest
-from components.model.backup import read_bucket
+from components.model.backup import read_url
 from components.model.settings import Settings
 from tests.plans import compose_configuration, make_plan
 from tests.sandbox.bucket import KEY, SECRET, ObjectStorage, run_bucket, settings_with
@@ -93,7 +93,7 @@ class World:
     def tell_source(self, **changed: str) -> None:
         """Have the second node know where the first one's backups are, as the command line does."""
         settings, node = self.settings[FIRST], self.nodes[FIRST]
-        bucket = read_bucket(settings)
+        bucket = read_url(settings.backup.url)
         assert bucket
         given = {"region": "us-east-1", "authority": node.storage.authority.read_text(), "key": KEY, "secret": SECRET}
         given |= {"stack": FIRST, "cipher": node.cipher} | changed

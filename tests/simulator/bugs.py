@@ -11,7 +11,8 @@ from provider.values import Properties
 
 @dataclass
 class Draft:
-    """A registration on its way to the cloud, for tests that plant a bug in it; `forgotten`: it never gets there."""
+    """A registration on its way to the cloud, for tests that plant a bug in it; `forgotten`: it never gets there,
+    `retained`: it stays in the cloud when the program lets it go."""
 
     type: str
     name: str
@@ -20,6 +21,7 @@ class Draft:
     ignore_changes: list[str]
     delete_before_replace: bool
     forgotten: bool = False
+    retained: bool = False
 
 
 Change = Callable[[Draft], None]

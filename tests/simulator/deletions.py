@@ -21,6 +21,9 @@ DELETIONS: Mapping[str, str] = {
     "let go": "gone; the association that the state knows is ended before, another one forbids it (`facts/edge-aws.md` 3)",
     "blocked": "a running guest is ended at once; refused while its `blockedOperations` name `destroy`, which only an update "
     "takes away, and when it is gone already (`facts/onprem.md` 5.6)",
+    "empty first": "gone at once; refused while something lies in it that its provider may not delete (`facts/backups.md` 5.1)",
+    "keys first": "gone at once; refused while it has a policy, or a key that its provider may not delete "
+    "(`facts/backups.md` 5.1)",
     "lasting": "a network that became its region's default is never deleted (`facts/real-clouds.md` B8)",
 }
 """What each word of the data means, and how it is known."""

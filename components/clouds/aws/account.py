@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from pulumi import InvokeOptions
-from pulumi_aws import Provider, ec2, get_caller_identity_output, servicequotas
+from pulumi_aws import Provider, ec2, get_caller_identity_output, s3, servicequotas
 from pulumi_aws.ec2.outputs import GetRouteTableRouteResult as Route
 
 from components.clouds.aws.adapter import DEBIAN, IMAGE
@@ -22,6 +22,7 @@ from components.clouds.questions import Asked, Questions, SubnetFound, find_give
 from components.model.clouds.offers import Finding, Offers, Quota
 from components.model.machine import Public
 
+BUCKET = "aws:s3/bucket:Bucket"
 STACK_TAG = "webitel:stack"
 EVERYWHERE = "0.0.0.0/0"
 INTERNET_GATEWAY = "igw-"
@@ -47,6 +48,7 @@ def make_questions(asked: Asked) -> Questions:
         partial(ask_quotas, asked, options),
         {
             "image": partial(ask_image, asked, options),
+            **({"bucket": partial(ask_buckets, asked, options)} if asked.buckets else {}),
             **({"network": partial(ask_network, asked, options)} if asked.plan.existing else {}),
         },
     )
@@ -164,3 +166,22 @@ async def ask_image(asked: Asked, options: InvokeOptions) -> list[Finding]:
     answer = known(ec2.get_ami_output(owners=owners, most_recent=True, filters=[wish], opts=options))
     example = f"the newest {IMAGE} of {DEBIAN}"
     return await find_image(asked.image or IMAGE, example, answer, "returned no results|InvalidAMIID")
+
+
+async def ask_buckets(asked: Asked, options: InvokeOptions) -> list[Finding]:
+    """Ask whether the names of buckets that are not made yet are free: each is one bucket's in the world."""
+    return [await ask_bucket(name, options) for name in asked.buckets if not asked.has(BUCKET, name)]
+
+
+async def ask_bucket(name: str, options: InvokeOptions) -> Finding:
+    """Ask whether a name is free."""
+    setting, another = f"webitel:backup.bucket = {name}", "take another name, such as one that begins with your company's"
+    try:
+        await known(s3.get_bucket_output(bucket=name, opts=options))
+    except Exception as error:  # a provider's refusal has no class of its own
+        if re.search(r"404|NotFound|NoSuchBucket|couldn't find", str(error)):
+            return Finding("bucket", f"{name} is free")
+        if re.search(r"403|Forbidden|AccessDenied|301|PermanentRedirect", str(error)):
+            return Finding("bucket", f"{setting}: somebody else has it", another)
+        raise
+    return Finding("bucket", f"{setting}: the account has it already, and this deployment's state does not know it", another)

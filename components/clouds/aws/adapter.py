@@ -5,12 +5,14 @@ Sources: `facts/clouds.md` 0 and 1, `facts/schemas/README.md` 13 to 19.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pulumi
 from pulumi import Input, InvokeOptions, ResourceOptions
 from pulumi_aws import Provider, ebs, ec2, route53, vpc
 
+from components.clouds.aws.backup_bucket import create_backup_buckets
 from components.clouds.aws.budget import create_budget
 from components.clouds.aws.groups import GroupRule, list_crowd, own_rules
 from components.clouds.aws.mover import Mover
@@ -282,6 +284,9 @@ class Adapter(Cloud):
         of_role = {"webitel:role": role} if role else {}
         own = {"Name": f"{self.plan.stack}-{name}", "webitel:stack": self.plan.stack}
         return {**self.settings.tags, **own, **of_role}
+
+    def create_backup_buckets(self) -> Mapping[str, Input[str]]:
+        return create_backup_buckets(self, self.plan.stack, self.settings, self.tags("backup"))
 
     def create_budget(self) -> None:
         create_budget(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from components.clouds.adoption import Way, made_of
+from components.clouds.adoption import REPEATED, Way, made_of
 
 NONE = "no matching|no results"
 """How functions of the provider say that nothing fits, those that do not answer with an empty list."""
@@ -59,7 +59,22 @@ WAYS: Mapping[str, Way] = {
     "aws:iam/instanceProfile:InstanceProfile": made_of("{name}"),
     "aws:iam/role:Role": made_of("{name}"),
     "aws:iam/rolePolicy:RolePolicy": made_of("{role}:{name}"),
+    # Who makes an access key learns its secret, and nobody later: another one is made, and the user's end takes both.
+    "aws:iam/accessKey:AccessKey": REPEATED,
+    "aws:iam/user:User": made_of("{name}"),
+    "aws:iam/userPolicy:UserPolicy": made_of("{user}:{name}"),
     "aws:route53/record:Record": made_of("{zoneId}_{name}_{type}"),
+    **{
+        f"aws:s3/{name[0].lower()}{name[1:]}:{name}": made_of("{bucket}")
+        for name in (
+            "Bucket",
+            "BucketLifecycleConfiguration",
+            "BucketPolicy",
+            "BucketPublicAccessBlock",
+            "BucketServerSideEncryptionConfiguration",
+            "BucketVersioning",
+        )
+    },
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": by_tags("vpc/getSecurityGroupRules"),
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": by_tags("vpc/getSecurityGroupRules"),
 }

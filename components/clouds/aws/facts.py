@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from components.model.clouds.buckets import OwnBuckets
 from components.model.clouds.consoles import Console
 from components.model.clouds.disk_keys import DiskKeys
 from components.model.clouds.existing import GivenNetworks
@@ -85,6 +86,13 @@ FACTS = CloudFacts(
         reserved=("aws:.*", "Name", "webitel:.*"),
     ),
     address_moves=AddressMove.AWS,  # facts/edge-aws.md
+    buckets=OwnBuckets(
+        host="s3.{region}.amazonaws.com",
+        shape=r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]",  # without dots, which no certificate of theirs covers
+        words="3 to 63 small letters, digits and hyphens",
+        reserved=r"(xn--|sthree-|amzn-s3-demo-).*|.*(-s3alias|--ol-s3|--x-s3|--table-s3)",
+        guard="the nodes' key cannot delete old versions",
+    ),
     closed_mail_ports=(25,),  # real-clouds.md B21
     console=Console(
         way="serial console: EC2, Instances, NODE, Connect",

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from components.model.catalogue.tiers import TIERS
+from components.model.clouds.buckets import OwnBuckets
 from components.model.clouds.consoles import Console
 from components.model.clouds.disk_keys import DiskKeys
 from components.model.clouds.existing import GivenNetworks
@@ -138,6 +139,7 @@ class CloudFacts:
     and go by themselves; `reverse_dns_first`: a name has to lead to its address before that leads
     back. `deletion_guard`: the input by which the cloud refuses to delete a thing, and which its provider leaves alone at a
     deletion, "" = there is none. `address_moves`: how the address of SIP goes from one node to another.
+    `buckets`: how a bucket for backups is named that a deployment makes itself, None where it makes none.
     """
 
     name: str
@@ -221,6 +223,7 @@ class CloudFacts:
     reverse_dns_first: bool = False
     deletion_guard: str = ""
     address_moves: AddressMove = AddressMove.NEVER
+    buckets: OwnBuckets | None = None
 
     @property
     def moved_by_cloud(self) -> bool:

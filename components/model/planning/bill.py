@@ -1,6 +1,6 @@
 """The month's bill of a deployment, line by line. What is paid by the hour and what the tier's load makes, without tax.
 
-No line of backups: nothing is backed up yet. A line more is a function more in `make_bill`.
+No line of backups: there is no dated price of object storage yet. A line more is a function more in `make_bill`.
 """
 
 from __future__ import annotations

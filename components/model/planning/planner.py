@@ -7,6 +7,7 @@ from dataclasses import asdict
 from ipaddress import IPv4Address
 from typing import Any
 
+from components.model.backup import warn_of_bucket
 from components.model.catalogue.service import PackageSource
 from components.model.catalogue.tiers import TIERS, Role, Tier
 from components.model.clouds.facts import CloudFacts, resolve_facts
@@ -181,6 +182,7 @@ def find_warnings(draft: Draft) -> Iterator[str]:
     yield from describe_plain_http(settings, facts)
     if draft.is_given:
         yield f"{settings.existing_network.id} is yours: its NAT, routes and what they cost are not in the bill"
+    yield from warn_of_bucket(settings)
     yield from warn_of_closed_mail(draft)
     yield from warn_of_audio(draft)
     yield from warn_of_hosts(draft)

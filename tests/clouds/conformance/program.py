@@ -63,6 +63,7 @@ class Registration:
     secret_values: tuple[str, ...] = ()
     replace_on_changes: tuple[str, ...] = ()
     provider: str = ""
+    retained: bool = False
 
 
 Tamper = Callable[[Draft], None]
@@ -93,6 +94,7 @@ class DirectMonitor(MockMonitor):
         draft = Draft(
             request.type, request.name, given, bool(request.protect), list(request.ignoreChanges), request.deleteBeforeReplace
         )
+        draft.retained = bool(request.retainOnDelete)
         if self.tamper:
             self.tamper(draft)
         inputs = given
@@ -135,6 +137,7 @@ class DirectMonitor(MockMonitor):
             tuple(list_texts(find_secrets(outputs))),
             tuple(request.replaceOnChanges),
             request.provider,
+            draft.retained,
         )
         return resource_pb2.RegisterResourceResponse(urn=urn, id=id, object=encode(outputs, marks))
 

@@ -185,9 +185,12 @@ def test_every_creation_is_found_again_as_itself(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """As if the answer to each creation had been lost: what is looked up and then read by its provider is that very thing.
+    """It takes three seconds: each cloud has it whose deployment stands for another check."""
+    find_again(undisturbed, tmp_path, monkeypatch)
 
-    It takes three seconds: each cloud has it whose deployment stands for another check."""
+
+def find_again(undisturbed: Live, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the answer to each creation had been lost: what is looked up and then read by its provider is that very thing."""
     for name, value in undisturbed.simulators.environment.items():
         monkeypatch.setenv(name, value)
     deployment = undisturbed.deployment

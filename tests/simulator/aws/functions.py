@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from provider.server import Properties, ProviderError
 from tests.simulator.account import Function, limit, offers, read_facts
-from tests.simulator.aws import images, routes
+from tests.simulator.aws import buckets, images, routes
 from tests.simulator.call import Account
 from tests.simulator.lookups import Lookups
 
@@ -94,11 +94,23 @@ def _quota(account: Account, arguments: Properties) -> Properties:
     }
 
 
+def _bucket(account: Account, arguments: Properties) -> Properties:
+    """Tells of a bucket of this account, and of another one's only that it is there (`facts/backups.md` 5.1)."""
+    name = arguments["bucket"]
+    if name in buckets.TAKEN:
+        raise ProviderError(f"reading S3 Bucket ({name}): Forbidden: status code 403")
+    found = account.world.find(buckets.BUCKET, name)
+    if not found:
+        raise ProviderError(f"reading S3 Bucket ({name}): NotFound: couldn't find resource, status code 404")
+    return {**arguments, "id": name, "arn": found.outputs["arn"], "bucketRegion": found.outputs["bucketRegion"]}
+
+
 FUNCTIONS: Mapping[str, Function] = {
     **LOOKUPS.make_functions(),
     **images.FUNCTIONS,
     **routes.FUNCTIONS,
     "aws:index/getCallerIdentity:getCallerIdentity": _identity,
+    "aws:s3/getBucket:getBucket": _bucket,
     "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": _offerings,
     "aws:servicequotas/getServiceQuota:getServiceQuota": _quota,
 }

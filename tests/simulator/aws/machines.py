@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from components.model.clouds.facts import load_machine_types
 from provider.server import Properties, Request
-from tests.simulator.aws import iam
+from tests.simulator.aws import buckets, iam
 from tests.simulator.aws.iam import PROFILE
 from tests.simulator.aws.images import find_image
 from tests.simulator.aws.resources import (
@@ -336,4 +336,5 @@ TYPES = (
     InstanceState,
     Volume,
     VolumeAttachment,
+    *buckets.TYPES,
 )

@@ -10,11 +10,14 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.__main__ import app
-from cli.console import Failure
+from cli.commands.destroy import tell_of_buckets
+from cli.console import Failure, out
 from cli.nodes import access as nodes_access
 from cli.nodes import backups
 from cli.nodes.access import Answer
 from cloud_init.node.backups.jobs import MADE
+from components.model.settings import Settings
+from tests.plans import make_plan
 
 NONE = {"stanza": "", "earliest": 0.0, "latest": 0.0, "waiting": 0, "verified": 0.0, "backups": []}
 ROW = {"label": "20261129-0230F", "kind": "full", "start": 1.0, "stop": 1795900000.0, "size": 3 << 20, "stored": 1 << 20}
@@ -81,3 +84,14 @@ def test_one_is_made_now(said: dict[str, Answer]) -> None:
 def test_without_a_bucket_the_settings_are_named(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["backup", "local-single"])
     assert isinstance(result.exception, Failure) and "set webitel:backup.url" in str(result.exception)
+
+
+def test_destroy_says_that_backups_stay() -> None:
+    def said(**backup: object) -> str:
+        settings = Settings.model_validate({"cloud": "aws", "tier": "single", "backup": backup})
+        with out.capture() as capture:
+            tell_of_buckets(make_plan(settings, "s"), settings)
+        return " ".join(capture.get().split())
+
+    assert said() == ""
+    assert said(bucket="acme", kept_buckets=["older"]).startswith("Backups stay, in acme, older: whoever needs them no more")

@@ -102,8 +102,8 @@ def test_what_was_being_changed_is_read_again(tmp_path: Path) -> None:
 
 
 def test_a_type_that_nobody_knows_is_left_to_the_person(tmp_path: Path) -> None:
-    engine = make_state(tmp_path, [], [operation("aws:s3/bucket:Bucket", "b")])
-    with pytest.raises(Failure, match=r"whether the bucket b was created.*pulumi refresh"):
+    engine = make_state(tmp_path, [], [operation("aws:sqs/queue:Queue", "b")])
+    with pytest.raises(Failure, match=r"whether the queue b was created.*pulumi refresh"):
         settle_pending_operations(engine)
     assert len(read(tmp_path)[1]) == 1
 

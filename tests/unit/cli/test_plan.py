@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.__main__ import app
-from cli.show.plan import describe_address, describe_openings, format_calls
+from cli.show.plan import describe_address, describe_buckets, describe_openings, format_calls
 from components.model.plan import Opening
 from components.model.settings import Settings
 from stacks import settings
@@ -134,3 +134,16 @@ def test_the_address_of_sip_is_told_with_who_has_it() -> None:
     assert said(sip_address="10.77.1.200") == ["10.77.1.200: edge-1, as a second node would have it in turn"]
     (line,) = said(counts={"edge": 2}, local_network="nat")
     assert line.endswith("; outside it is 198.18.1.39, which is translated to it")
+
+
+def test_a_bucket_of_its_own_is_said_with_what_guards_it() -> None:
+    def said(**backup: object) -> list[str]:
+        given = Settings.model_validate({"cloud": "aws", "tier": "basic", "region": "eu-central-1", "backup": backup})
+        return list(describe_buckets(make_plan(given, "s"), given))
+
+    assert said() == []
+    assert said(bucket="acme", keep_days=40) == [
+        "bucket acme in eu-central-1, made by the deployment, which never deletes it; not in the bill",
+        "private; what is deleted in it stays 40 days: the nodes' key cannot delete old versions",
+    ]
+    assert said(kept_buckets=["acme"]) == ["not in use any more, and kept: acme"]

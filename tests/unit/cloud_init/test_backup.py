@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from cloud_init.compose import Configuration
+from components.model.backup import read_bucket, refuse_to_lose_buckets
+from components.model.problems import PlanError
 from components.model.settings import Settings
 from stacks.load import load_deployment
 from tests.plans import compose_configuration, make_plan
@@ -63,3 +67,47 @@ def test_only_nodes_with_something_to_keep_have_the_key_and_the_way_out() -> Non
         Settings.model_validate(load_deployment("aws-basic").settings.model_dump(exclude_unset=True) | BACKUP), "aws-basic"
     )
     assert {rule.role for rule in plan.egress if rule.ports == "9000"} == {"data"}
+
+
+def test_a_bucket_of_its_own_is_reached_where_its_cloud_has_it() -> None:
+    settings = {"region": "eu-central-1", "backup": {"bucket": "acme-webitel"}}
+    made = compose("aws-basic", "data-1", **settings)
+    files = made.files["/etc/webitel/pgbackrest.conf"], made.files["/etc/webitel/rclone.conf"]
+    for line in (
+        "repo1-path=/aws-basic/postgresql",
+        "repo1-s3-endpoint=s3.eu-central-1.amazonaws.com",
+        "repo1-storage-port=443",
+        "repo1-s3-bucket=acme-webitel",
+        "repo1-s3-region=eu-central-1",
+        "repo1-s3-key={{secret:backup_key}}",
+    ):
+        assert line in files[0].splitlines()
+    assert "endpoint = https://s3.eu-central-1.amazonaws.com:443" in files[1] and "region = eu-central-1" in files[1]
+    assert {"backup_key", "backup_secret", "backup_cipher"} <= set(made.secrets)
+    loaded = load_deployment("aws-basic").settings.model_dump(exclude_unset=True)
+    plan = make_plan(given := Settings.model_validate(loaded | settings), "aws-basic")
+    assert [rule.purposes for rule in plan.egress if rule.role == "data" and rule.ports == "443" and "backup" in rule.purposes]
+    bucket = read_bucket(given, plan.facts)
+    assert bucket and bucket.url == "https://s3.eu-central-1.amazonaws.com/acme-webitel"
+
+
+def test_what_was_made_is_not_left_behind_unsaid() -> None:
+    def refuse(**backup: Any) -> None:
+        refuse_to_lose_buckets(Settings.model_validate({"cloud": "aws", "tier": "single", "backup": backup}), ["acme"])
+
+    with pytest.raises(PlanError, match=r"acme holds backups of this deployment and stays; say so: .*kept_buckets: \[acme\]"):
+        refuse(bucket="other")
+    with pytest.raises(PlanError, match=r"kept_buckets: \[older, acme\]"):
+        refuse(kept_buckets=["older"])
+    refuse(bucket="other", kept_buckets=["acme"])
+    refuse(kept_buckets=["acme"])
+    refuse(bucket="acme")
+
+
+def test_a_bucket_in_which_nothing_expires_is_warned_of() -> None:
+    settings = Settings.model_validate(
+        {"cloud": "gcp", "tier": "single", **BACKUP, "backup": {"url": "https://storage.googleapis.com/acme"}}
+    )
+    assert [text for text in make_plan(settings, "s").warnings if "nothing expires there" in text]
+    settings = Settings.model_validate({"cloud": "gcp", "tier": "single", **BACKUP})
+    assert not [text for text in make_plan(settings, "s").warnings if "nothing expires there" in text]
