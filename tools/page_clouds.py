@@ -12,6 +12,9 @@ from tools.markdown import table
 RUN_FOR_REAL = {*(f"local-{tier}" for tier in TIERS), "onprem-single"}
 """Stacks that somebody brought up on the real thing; the others came up on simulated clouds only."""
 
+MACHINE_FOR_REAL = {"libvirt": "single"}
+"""Tiers of which somebody made the machine by the real provider, emulated, without the node's packages (tests/kvm)."""
+
 
 def describe_price(cloud: str, tier: str) -> str:
     """Return a stack's monthly price as `plan` shows it: what stands there, and the traffic of the tier's load."""
@@ -42,6 +45,8 @@ def describe_trial(cloud: str) -> str:
     tried = [tier for tier in TIERS if f"{cloud}-{tier}" in RUN_FOR_REAL]
     if len(tried) < len(TIERS) and CLOUDS[cloud].given:
         return f"{', '.join(tried)}: run for real, in containers" if tried else "no"
+    if tier := MACHINE_FOR_REAL.get(cloud):
+        return f"simulated; {tier}: machine made for real"
     return "run for real" if len(tried) == len(TIERS) else "simulated"
 
 

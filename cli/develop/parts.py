@@ -82,8 +82,9 @@ PARTS: dict[str, tuple[Step, ...]] = {
     "nodes": (Step("tests on several real nodes", marked("nodes", "tests/local")),),
     "drills": (Step("drills on real nodes", marked("drills", "tests/drills")),),
     "first_run": (Step("first run on a bare machine", (*marked("first_run", "tests/first_run"), "-s")),),
+    "kvm": (Step("a real hypervisor", (*marked("kvm", "tests/kvm"), "-s", "-x")),),
 }
-ONLY_BY_NAME = ("nodes", "first_run")
+ONLY_BY_NAME = ("nodes", "first_run", "kvm")
 """What takes a quiet machine and many minutes: not a part of the whole."""
 ON_NODES = ("local", "nodes", "drills")
 """What needs Incus, and names and images of its own there: one run on a machine at a time."""
@@ -123,5 +124,9 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "nodes": ("openssh-client",),
     "drills": ("openssh-client",),
     "first_run": ("mmdebstrap",),
+    "kvm": (
+        *("libvirt-daemon", "libvirt-daemon-driver-qemu", "libvirt-clients", "qemu-system-x86", "qemu-utils"),
+        *("xsltproc", "genisoimage", "mmdebstrap", "fdisk", "syslinux", "syslinux-common", "mtools", "dosfstools"),
+    ),
 }
 """Debian's packages that a part runs programs of."""

@@ -15,6 +15,7 @@ from cli.cloud.questions import ask_cloud, read_stack_config
 from components.clouds.aws.account import list_limits
 from components.clouds.azure import account as azure
 from components.clouds.libvirt import account as libvirt
+from components.clouds.libvirt.adoption import domain_id
 from components.clouds.proxmox.places import Places
 from components.clouds.questions import Asked
 from components.model.clouds.offers import Finding
@@ -248,12 +249,15 @@ def test_libvirt(attach: Attach, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(questions, "read_stack_config", lambda name: {**read(name), "webitel:site": {"data_store": "fast"}})
     tell(simulators.world, "libvirt", pools=["default"], networks=["office"], memory_gib=20)
-    put(simulators, Thing("libvirt:index/domain:Domain", "u", "", {"name": "libvirt-basic-data-1"}, {"state": "shut off"}))
+    left = domain_id("libvirt-basic-app-1")
+    for id, name in (("u", "libvirt-basic-data-1"), (left, "libvirt-basic-app-1")):
+        put(simulators, Thing("libvirt:index/domain:Domain", id, "", {"name": name}, {"state": "shut off"}))
     told = list(ask(simulators, "libvirt-basic"))
     assert "no network default that is started; there are office" in find(told, "MISSING network")
     assert "virsh pool-define-as fast dir" in find(told, "MISSING stores", "no pool fast")
     assert "18 GiB free, 56 GiB needed" in find(told, "MISSING memory")
     assert "virsh undefine libvirt-basic-data-1" in find(told, "note names")
+    assert "app-1" not in find(told, "note names"), "what a start of ours that failed left is defined anew"
 
 
 def test_vsphere(attach: Attach, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ import pulumi
 from pulumi_libvirt import get_node_info_output
 
 from components.clouds.libvirt.adapter import GIB, IMAGE, USUAL
+from components.clouds.libvirt.adoption import domain_id
 from components.clouds.libvirt.virsh import ask, list_volumes, read_fields
 from components.clouds.questions import Asked, Questions, known
 from components.model.clouds.offers import Finding
@@ -173,17 +174,23 @@ async def ask_image(asked: Asked, place: Place) -> list[Finding]:
 
 async def ask_memory(asked: Asked, place: Place) -> list[Finding]:
     """Compare what the machines that are missing get with what is free: a host that swaps makes audio stutter."""
-    free = int(read_fields(await place.tell("freecell"))["Total"].split()[0]) / KIB_PER_GIB - RESERVE_GIB
+    stats = read_fields(await place.tell("nodememstats"))
+    # `freecell` takes what holds files that were read for taken: a host that has run for a week would have next to nothing.
+    kib = sum(int(stats[name].split()[0]) for name in ("free", "buffers", "cached"))
+    free = max(kib / KIB_PER_GIB - RESERVE_GIB, 0)
     needed = sum_nodes(place.missing).memory_gib
+    told = f"{int(free):,} GiB free, {needed:g} GiB needed"
     if needed > free:
         remedy = "free some, name further hosts in webitel:zones, or take smaller machines: webitel:machine_types"
-        return [place.find("memory", f"{max(free, 0):,.0f} GiB free, {needed:g} GiB needed", remedy)]
-    return [place.find("memory", f"{free:,.0f} GiB free, {needed:g} GiB needed")]
+        return [place.find("memory", told, remedy)]
+    return [place.find("memory", told)]
 
 
 async def ask_names(asked: Asked, place: Place) -> list[Finding]:
-    """Find machines of our names that no state of ours knows: those of another deployment, or of an `up` that was cut."""
+    """Find machines of our names that no state of ours knows: those of another deployment, or of an `up` that was cut. Not what
+    a start of ours that failed has left: the next `up` defines it anew (`facts/onprem.md` 6.4)."""
     taken = set((await place.tell("list", "--all", "--name")).split())
+    left = set((await place.tell("list", "--inactive", "--uuid")).split())
     return [
         place.find(
             "names",
@@ -192,5 +199,5 @@ async def ask_names(asked: Asked, place: Place) -> list[Finding]:
             waits=True,
         )
         for node in asked.missing
-        if node.name in taken
+        if node.name in taken and domain_id(node.name) not in left
     ]

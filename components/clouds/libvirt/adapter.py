@@ -34,13 +34,15 @@ SHEET = """\
 <xsl:template match="/domain/uuid"/>
 <xsl:template match="/domain/name"><xsl:copy-of select="."/><uuid>{uuid}</uuid></xsl:template>
 <xsl:template match="/domain/devices/memballoon"/>
+<xsl:template match="/domain/devices/graphics"/>
 <xsl:template match="/domain/devices"><xsl:copy><xsl:apply-templates select="@*|node()"/>\
 <memballoon model="none"/></xsl:copy></xsl:template>
 <xsl:template match="/domain/devices/interface"><xsl:copy><xsl:apply-templates select="@*|node()"/>\
 <driver queues="{queues}"/></xsl:copy></xsl:template>
 {more}</xsl:stylesheet>
 """
-"""What the provider has no inputs for: the machine's UUID, no memory taken away from it, a queue a vCPU for its packets."""
+"""What the provider has no inputs for: the machine's UUID, no memory taken away from it, no screen (the provider makes one that
+everybody on the host may use, and some builds of QEMU have none), a queue a vCPU for its packets."""
 
 MODEL = """\
 <xsl:template match="/domain/cpu"><cpu mode="custom" match="exact"><model>{model}</model></cpu></xsl:template>

@@ -57,6 +57,9 @@ class Kept(Protocol):
 class Deployment:
     """A project of its own with one stack, a copy of a committed one with changed settings."""
 
+    seconds = SECONDS
+    """For one run of the engine."""
+
     def __init__(self, engine: Path, folder: Path, stack: str, attached: str, like: Kept | None = None) -> None:
         """`attached` is what PULUMI_DEBUG_PROVIDERS says; the state is that of `like`, else an empty one."""
         self.engine, self.folder, self.stack = engine, folder, stack
@@ -96,7 +99,7 @@ class Deployment:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=SECONDS,
+            timeout=self.seconds,
             check=False,
             start_new_session=True,
         )

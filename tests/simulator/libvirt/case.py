@@ -34,6 +34,11 @@ def has_uuid(sheet: object) -> bool:
     return bool(UUID.search(str(sheet)))
 
 
+def has_no_screen(sheet: object) -> bool:
+    """The provider gives every machine one where none of its inputs says another, and no input says none."""
+    return '<xsl:template match="/domain/devices/graphics"/>' in str(sheet)
+
+
 def is_disc(text: object) -> bool:
     return ".iso;" in str(text)
 
@@ -49,6 +54,7 @@ BUGS = (
     Bug("other private address", ":CloudInitDisk", put("networkConfig", other_address), "app-1"),
     Bug("another interface than the disc says", ":Domain", put("networkInterfaces.0.mac", "52:54:00:00:00:01"), "app-1"),
     Bug("a network that is not there", ":Domain", put("networkInterfaces.0.networkName", "office"), "app-1"),
+    Bug("no network, so one of QEMU's own", ":Domain", put("networkInterfaces.0.networkName", None), "app-1"),
     Bug("waiting for a lease that nobody gives", ":Domain", put("networkInterfaces.0.waitForLease", True), "app-1"),
     Bug("other user data", ":CloudInitDisk", put("userData", lambda text: text[:-8]), "app-1"),
     Bug("no SSH key", ":CloudInitDisk", put("metaData", None), "app-1"),
@@ -109,6 +115,7 @@ CASE = Case(
     rule=("", "", None),
     needed=(
         Needed(MACHINE, "description", is_disc, "a new disc and boot volume leave the machine as it is, without its own"),
+        Needed(MACHINE, "xml.xslt", has_no_screen, "everybody on the host has its screen and keyboard, without a password"),
         Needed(MACHINE, "xml.xslt", has_uuid, "what a failed start leaves behind blocks every next one"),
         Needed(VOLUME, "name", is_told_apart, "the volume of the machine before is taken as it is"),
         Needed(MACHINE, "autostart", True, "it stays off when its host restarts"),
@@ -116,4 +123,5 @@ CASE = Case(
         Needed(MACHINE, "networkInterfaces[].waitForLease", False, "every run waits five minutes for an address by DHCP"),
     ),
     unknown=("Domain", {"disks": [{"speed": 1}]}),
+    late=("app-1", "data-1", "edge-1"),
 )

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any, ClassVar
 from xml.etree import ElementTree
 
-from provider.server import Failure, Properties, Request
+from provider.server import Properties, Request
 from tests.simulator.call import Call
 from tests.simulator.libvirt.resources import DISC, DOMAIN, VOLUME, OnHost, host_of, is_on
 from tests.simulator.world import Refused, Thing
 
 NETWORKS = ("default", "webitel")
+BRIDGED = ("webitel",)
+"""Those that are the host's own bridge."""
 HOST_MEMORY_MIB = 512 * 1024
 MOST_VCPUS = 255
 """Of a machine of the kind `pc`."""
@@ -27,17 +30,13 @@ WIDE_NAME = re.compile(r"[0-9a-fA-F]{16}")
 
 class Domain(OnHost):
     """Defined first and started then, so a start that fails leaves it there, off. One of the same name is refused, and replaced
-    where it has the same UUID and does not run."""
+    where it has the same UUID and does not run. An interface without a network is taken: it gets QEMU's own, where nobody reaches
+    it (`facts/onprem.md` 6.11)."""
 
     type = DOMAIN
     # Looked at once: a volume that a machine uses is deleted like any other.
     mentions: ClassVar = {"disks[].volumeId": VOLUME, "cloudinit": DISC}
     untold: ClassVar = ("xml", "cloudinit")
-
-    def check_plan(self, inputs: Properties, old: Properties | None) -> Iterator[Failure]:
-        for one in inputs.get("networkInterfaces") or []:
-            if not any(one.get(name) for name in ("networkId", "networkName", "bridge", "macvtap", "vepa", "passthrough")):
-                yield Failure("networkInterfaces", "an interface needs a network or a bridge")
 
     def make_id(self, call: Call) -> str:
         found = UUID.search((call.inputs.get("xml") or {}).get("xslt") or "")
@@ -107,6 +106,17 @@ class Domain(OnHost):
 
     def show(self, thing: Thing) -> Properties:
         return {**self._show(thing.inputs), "running": thing.outputs["state"] == RUNNING}
+
+    def read(self, request: Request, id: str, inputs: Properties, outputs: Properties) -> tuple[Properties, Properties] | None:
+        """Of a running machine on a host's bridge, the bridge is told and no network (`facts/onprem.md` 6.11)."""
+        if (found := super().read(request, id, inputs, outputs)) is None:
+            return None
+        told, shown = deepcopy(found)
+        for values in (told, shown) if shown["running"] else ():
+            for interface in values.get("networkInterfaces") or []:
+                if interface.get("networkName") in BRIDGED:
+                    interface["networkName"] = ""
+        return told, shown
 
     def delete(self, request: Request, id: str, inputs: Properties, outputs: Properties) -> None:
         there = self.account.world.find(DOMAIN, id)

@@ -110,9 +110,11 @@ def test_a_machine_that_is_not_defined(host: Driver, inputs: dict[str, Any], wor
     assert host.world.all() == []
 
 
-def test_a_machine_needs_a_network_and_a_name_of_sixteen_digits_for_a_disk(host: Driver) -> None:
-    with pytest.raises(CheckFailed, match="needs a network or a bridge"):
-        make_machine(host, networkInterfaces=[{"mac": "52:54:00:00:00:01"}])
+def test_a_machine_without_a_network_is_made(host: Driver) -> None:
+    assert make_machine(host, networkInterfaces=[{"mac": "52:54:00:00:00:01"}]).outputs["running"] is True
+
+
+def test_a_disk_needs_a_name_of_sixteen_digits(host: Driver) -> None:
     volume = make_volume(host)
     with pytest.raises(Refused, match="malformed wwn"):
         make_machine(host, disks=[{"volumeId": volume.id, "scsi": True, "wwn": "database"}])
@@ -199,6 +201,15 @@ def test_an_import_tells_neither_sheet_nor_disc(host: Driver) -> None:
     machine = make_machine(host, cloudinit=disc.id, xml={"xslt": SHEET})
     found = host.read(Made(machine.type, machine.name, machine.id, {}, {}, machine.given))
     assert found and not {"xml", "cloudinit"} & found[0].keys()
+
+
+def test_of_a_running_machine_on_a_bridge_no_network_is_told(host: Driver) -> None:
+    machine = make_machine(host)
+    found = host.read(machine)
+    assert found and found[0]["networkInterfaces"] == found[1]["networkInterfaces"] == [{"networkName": ""}]
+    host.world.disturb(DOMAIN, machine.id, state="shut off")
+    found = host.read(machine)
+    assert found and found[0]["networkInterfaces"] == [{"networkName": "webitel"}]
 
 
 def test_what_virsh_tells_and_does(host: Driver) -> None:

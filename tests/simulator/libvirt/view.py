@@ -18,7 +18,8 @@ def read_address(world: World, machine: Thing) -> str:
     disc = world.find(DISC, str(machine.inputs.get("cloudinit")))
     if disc is None:
         return NOWHERE
-    macs = {one.get("mac", "").lower() for one in machine.inputs.get("networkInterfaces") or []}
+    # One without a network has QEMU's own, where nobody reaches it.
+    macs = {one.get("mac", "").lower() for one in machine.inputs.get("networkInterfaces") or [] if one.get("networkName")}
     interfaces = json.loads(disc.inputs.get("networkConfig") or "{}").get("ethernets", {})
     return next(
         (one["addresses"][0].partition("/")[0] for one in interfaces.values() if one["match"]["macaddress"] in macs), NOWHERE
@@ -31,7 +32,7 @@ def look(world: World) -> list[Machine]:
         Machine(
             id=one.id,
             name=one.inputs["name"],
-            network=one.inputs["networkInterfaces"][0]["networkName"],
+            network=one.inputs["networkInterfaces"][0].get("networkName") or "",
             private=read_address(world, one),
             public="",
             reachable=False,

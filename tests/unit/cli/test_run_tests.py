@@ -48,6 +48,7 @@ def ran(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ran:
     monkeypatch.setattr(apt, "install_stopped", lambda packages, progress: None)
     monkeypatch.setattr(daemon, "is_answering", lambda: True)
     monkeypatch.setattr(images, "cache_directory", lambda: tmp_path / "cache")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     return made
 
 

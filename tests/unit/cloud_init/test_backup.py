@@ -54,6 +54,7 @@ def test_with_one_its_node_has_what_the_settings_say() -> None:
         "port": 9000,
         "at": "23:15",
         "full_days": 7,
+        "verify_days": 7,
     }
     assert {"backup_key", "backup_secret", "backup_cipher"} <= set(made.secrets)
     # Debian's own unit would listen for other hosts.
