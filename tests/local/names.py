@@ -12,23 +12,26 @@ from contextlib import contextmanager
 from tests.local.deployment import Deployment
 
 HEADER = struct.Struct(">HHHHHH")
-ANSWERS, NO_ERROR, ADDRESS_TYPE = 0x8400, 0, 1
+ANSWERS, REFUSED, ADDRESS_TYPE = 0x8400, 0x8405, 1
 TTL_SECONDS = 5
 DROP_IN = "/etc/systemd/resolved.conf.d/test.conf"
 
 
-def answer(query: bytes, address: str) -> bytes:
-    """Say that whatever is asked for is at this address; it has nothing else (RFC 1035)."""
-    number, end = HEADER.unpack_from(query)[0], HEADER.size
+def answer(query: bytes, address: str, domain: str) -> bytes:
+    """Say that what is asked for of the domain is at this address, and refuse all else: others know it (RFC 1035)."""
+    number, end, labels = HEADER.unpack_from(query)[0], HEADER.size, []
     while length := query[end]:
+        labels.append(query[end + 1 : end + 1 + length].decode(errors="replace").lower())
         end += length + 1
+    if not f".{'.'.join(labels)}".endswith(f".{domain}"):
+        return HEADER.pack(number, REFUSED, 1, 0, 0, 0) + query[HEADER.size : end + 5]
     question = query[HEADER.size : end + 5]
     found = b""
     if struct.unpack_from(">H", query, end + 1)[0] == ADDRESS_TYPE:
         found = (
             struct.pack(">HHHIH", 0xC000 | HEADER.size, ADDRESS_TYPE, 1, TTL_SECONDS, 4) + ipaddress.IPv4Address(address).packed
         )
-    return HEADER.pack(number, ANSWERS | NO_ERROR, 1, bool(found), 0, 0) + question + found
+    return HEADER.pack(number, ANSWERS, 1, bool(found), 0, 0) + question + found
 
 
 @contextmanager
@@ -39,7 +42,7 @@ def serve_names(deployment: Deployment, domain: str) -> Iterator[None]:
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:
             query, own = self.request
-            own.sendto(answer(query, gateway), self.client_address)
+            own.sendto(answer(query, gateway, domain), self.client_address)
 
     server = socketserver.ThreadingUDPServer((gateway, 53), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from cloud_init.node.backups.verify import WHOLE
 from tests.local.conftest import Figure
 from tests.local.deployment import Deployment, wait_until
 from tests.local.hooks import Told, take_alerts
@@ -112,6 +113,10 @@ def test_one_more_is_made_and_recordings_come_to_the_bucket(world: World) -> Non
     node.on_node(f"touch -d '10 minutes ago' {RECORDINGS}/*; chown webitel: {RECORDINGS}/*; systemctl start webitel-backup-files")
     node.webitel("backup", node.name)
     assert [row["kind"] for row in list_backups(node)] == ["full", "incr"]
+    assert WHOLE in node.webitel("backup", "--verify", node.name).said
+    unit = "webitel-backup-verify"
+    assert node.on_node(f"systemctl is-active {unit}.timer; systemctl start {unit}").strip() == "active"
+    assert "read and compared 0 days ago" in " ".join(node.webitel("status", node.name).said.split())
     sums = node.on_node(f"cd {RECORDINGS} && sha256sum *.wav")
     node.on_node(f"rm {RECORDINGS}/call-1.wav")
     node.webitel("restore", node.name, "--recordings")
