@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from components.clouds.aws.backup_bucket import allow_key, deny_plain_http, write_policy
+from components.clouds.aws.backup_bucket import allow_key, deny_plain_http
+from components.clouds.aws.policies import write_policy
 from tests.sandbox.bucket import KEY, NAME, SECRET, build, run_bucket
 from tests.sandbox.s3 import Client
 

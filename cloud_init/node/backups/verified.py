@@ -54,12 +54,12 @@ def wants_full(found: Verified, newest: float) -> bool:
 def describe(entry: BackupEntry, found: Verified, oldest: float, newest: float, now: float) -> tuple[bool, str]:
     """Say how that is, for the end of the line in `status`, `oldest` and `newest` being backups' times; and whether somebody has
     to know."""
-    days = find_days(entry)
-    if not days:
-        return False, ""
     if found["log"]:
         since = "a full backup is due" if wants_full(found, newest) else "from the newest full backup on it is whole"
         return True, f"; the log in the bucket is broken: {found['log']}; {since}"
+    days = find_days(entry)
+    if not days:
+        return False, ""
     late = now - max(found["ended"], oldest) > days * DAY_SECONDS + LATE_SECONDS
     if late:
         since = f"since {(now - found['ended']) / DAY_SECONDS:.0f} days" if found["ended"] else "ever"

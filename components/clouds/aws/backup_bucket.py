@@ -5,13 +5,13 @@ The bucket outlives the deployment, so it is protected and never deleted, and wh
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from pulumi import Output, Resource, ResourceOptions
 from pulumi_aws import iam, s3
 
+from components.clouds.aws.policies import write_policy
 from components.model.backup import CREDENTIALS, keep_versions_days, list_own_buckets
 from components.model.settings import Settings
 
@@ -125,11 +125,6 @@ def create_bucket(parent: Resource, settings: Settings, name: str, tags: Mapping
     return bucket, [private, versions, encryption, ends, policy]
 
 
-def write_policy(statements: list[dict[str, Any]]) -> str:
-    """Write a policy as AWS takes it."""
-    return json.dumps({"Version": "2012-10-17", "Statement": statements})
-
-
 def deny_plain_http(bucket: str) -> dict[str, Any]:
     """Let nobody in who does not encrypt the way."""
     return {
@@ -146,11 +141,10 @@ def allow_key(bucket: str) -> list[dict[str, Any]]:
     """Allow the nodes' key what backups need. `webitel:disk_key` comes and goes, and what it encrypted stays: so whatever
     encrypts this bucket, as far as that key's own policy leaves it to IAM."""
     return [
-        {"Sid": "Objects", "Effect": "Allow", "Action": list(ON_OBJECTS), "Resource": f"{bucket}/*"},
-        {"Sid": "Bucket", "Effect": "Allow", "Action": list(ON_BUCKET), "Resource": bucket},
+        {"Sid": "Objects", "Action": list(ON_OBJECTS), "Resource": f"{bucket}/*"},
+        {"Sid": "Bucket", "Action": list(ON_BUCKET), "Resource": bucket},
         {
             "Sid": "Encryption",
-            "Effect": "Allow",
             "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
             "Resource": "*",
             "Condition": {"StringLike": {"kms:EncryptionContext:aws:s3:arn": [bucket, f"{bucket}/*"]}},

@@ -6,7 +6,6 @@ Source: `facts/edge-aws.md`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,11 +13,9 @@ import pulumi
 from pulumi import Output, ResourceOptions
 from pulumi_aws import ec2, iam
 
+from components.clouds.aws.policies import write_policy
 from components.model.naming import SIP
 from components.model.plan import Plan
-
-VERSION = "2012-10-17"
-"""Of the language of policies."""
 
 MOVE, ASSOCIATE = "ec2:AssignPrivateIpAddresses", "ec2:AssociateAddress"
 """The first moves the private address, and the Elastic IP with it; the second ties the two where nothing has yet."""
@@ -38,7 +35,7 @@ class Mover:
             SIP,
             name=self.name,
             description="Moves the address of SIP to the machine that takes calls",
-            assume_role_policy=json.dumps(write([{"Action": "sts:AssumeRole", "Principal": {"Service": "ec2.amazonaws.com"}}])),
+            assume_role_policy=write_policy([{"Action": "sts:AssumeRole", "Principal": {"Service": "ec2.amazonaws.com"}}]),
             tags=tags(SIP),
             opts=child,
         )
@@ -60,7 +57,7 @@ class Mover:
             SIP,
             name=self.name,
             role=self.role.name,
-            policy=known.apply(lambda found: json.dumps(write(list_rights(found[0], found[1], found[2], self.at_home)))),
+            policy=known.apply(lambda found: write_policy(list_rights(found[0], found[1], found[2], self.at_home))),
             opts=ResourceOptions(parent=self.role),
         )
 
@@ -69,11 +66,6 @@ class Mover:
         """Return how the condition on the sender's address is asked: in a company's network requests may go through an endpoint
         of EC2's, which tells of none."""
         return "IpAddressIfExists" if self.plan.existing else "IpAddress"
-
-
-def write(statements: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return a policy."""
-    return {"Version": VERSION, "Statement": [{"Effect": "Allow", **one} for one in statements]}
 
 
 def list_rights(interfaces: Sequence[str], senders: Sequence[str], address: str, condition: str) -> list[dict[str, Any]]:

@@ -16,6 +16,8 @@ from cli.nodes import access as nodes_access
 from cli.nodes import backups
 from cli.nodes.access import Answer
 from cloud_init.node.backups.jobs import MADE
+from cloud_init.node.backups.verify import WHOLE
+from cloud_init.node_command import node_command
 from components.model.settings import Settings
 from tests.plans import make_plan
 
@@ -31,14 +33,21 @@ KEPT = NONE | {
 
 
 @pytest.fixture
-def said(monkeypatch: pytest.MonkeyPatch) -> dict[str, Answer]:
+def asked() -> list[str]:
+    """What the nodes were asked."""
+    return []
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch, asked: list[str]) -> dict[str, Answer]:
     """What each node answers."""
     answers: dict[str, Answer] = {}
 
     class Nodes:
         nodes: ClassVar = {"data-1": "data-1", "data-2": "data-2"}
 
-    async def ask(*_: Any) -> dict[str, Answer]:
+    async def ask(_access: Any, _nodes: Any, command: str, *_: Any) -> dict[str, Answer]:
+        asked.append(command)
         return answers
 
     monkeypatch.setattr(nodes_access, "ask_nodes", ask)
@@ -79,6 +88,19 @@ def test_a_member_that_is_down_hides_nothing_of_the_one_that_leads(said: dict[st
 def test_one_is_made_now(said: dict[str, Answer]) -> None:
     said |= {"data-1": Answer(0, "a full one begins\n20261129F: 3 bytes\n")}
     assert "data-1: 20261129F: 3 bytes" in CliRunner().invoke(app, ["backup", "local-single", "--full"]).stdout
+
+
+def test_all_of_it_is_read_and_compared_where_that_is_asked_for(said: dict[str, Answer], asked: list[str]) -> None:
+    away = Answer(problem="data-1: no answer")
+    said |= {"data-1": away, "data-2": Answer(0, f"{WHOLE}\n")}
+    result = CliRunner().invoke(app, ["backup", "--verify", "local-single"])
+    assert result.exit_code == 0 and f"data-2: {WHOLE}" in result.stdout
+    assert asked == [node_command("verify-backups", "--now")]
+    said["data-2"] = Answer(1, "20261129-0230F: damaged\n")
+    result = CliRunner().invoke(app, ["backup", "--verify", "local-single"])
+    assert isinstance(result.exception, Failure) and "data-2: 20261129-0230F: damaged" in str(result.exception)
+    both = CliRunner().invoke(app, ["backup", "--verify", "--full", "local-single"])
+    assert isinstance(both.exception, Failure) and "one of them at a time" in str(both.exception) and len(asked) == 2
 
 
 def test_without_a_bucket_the_settings_are_named(tmp_path: Path) -> None:

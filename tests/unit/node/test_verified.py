@@ -42,7 +42,9 @@ def test_when_it_is_due(entry: BackupEntry, last: verified.Verified, due: bool) 
         (ENTRY, found(10, problem="verify: no answer"), 14, True, "; not read and compared since 10 days: verify: no answer"),
         (ENTRY, found(3, log="x"), 14, True, "; the log in the bucket is broken: x; a full backup is due"),
         (ENTRY, found(1, log="x"), 14, True, "; the log in the bucket is broken: x; from the newest full backup on it is whole"),
-        (NEVER, found(30, log="x"), 90, False, ""),
+        (NEVER, found(30), 90, False, ""),
+        # Read by hand.
+        (NEVER, found(3, log="x"), 90, True, "; the log in the bucket is broken: x; a full backup is due"),
     ],
 )
 def test_what_is_said(entry: BackupEntry, last: verified.Verified, oldest_days: float, wrong: bool, words: str) -> None:
