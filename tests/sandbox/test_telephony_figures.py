@@ -10,6 +10,7 @@ from components.model.catalogue.alerts import ALERTS
 from tests.sandbox.telephony import LOOPBACK, NODE, PASSWORD, Telephony
 from tests.tools.caller import Caller
 from tests.unit.node.entries import manifest, probe, service
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.sandbox
 
@@ -35,6 +36,8 @@ def test_a_call_counts(telephony: Telephony) -> None:
         assert caller.invite().status == 200
     finally:
         caller.close()
+    # An answer is with the caller before it is counted.
+    wait_until(lambda: ask()["2xx"] > before["2xx"], 10, "the answer counted")
     after = ask()
     assert after[REQUESTS] > before[REQUESTS]
     assert after["2xx"] == before["2xx"] + 1 and after["5xx"] == before["5xx"]

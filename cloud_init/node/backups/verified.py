@@ -48,7 +48,8 @@ def is_due(entry: BackupEntry, found: Verified, now: float) -> bool:
 def wants_full(found: Verified, newest: float) -> bool:
     """Tell whether a full backup is needed, the newest one being of that time: a log that is broken leads on from none of those
     before it."""
-    return bool(found["log"]) and newest < found["ended"]
+    # pgBackRest's times are whole seconds: one that was begun right after would seem to be from before.
+    return bool(found["log"]) and newest < int(found["ended"])
 
 
 def describe(entry: BackupEntry, found: Verified, oldest: float, newest: float, now: float) -> tuple[bool, str]:

@@ -61,6 +61,12 @@ def test_what_was_found_in_another_place_counts_for_nothing(tmp_path: Path, monk
     assert verified.read("s-1") == verified.NOTHING
 
 
+def test_a_full_backup_begun_in_the_second_in_which_the_reading_ended_is_enough() -> None:
+    """pgBackRest's times are whole seconds."""
+    last = found(1, log="x") | {"ended": NOW + 0.7}
+    assert not verified.wants_full(last, NOW) and verified.wants_full(last, NOW - 1)
+
+
 @pytest.mark.parametrize(
     ("pieces", "gaps"),
     [
