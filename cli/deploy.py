@@ -61,6 +61,7 @@ def bring_up(
     from cli.engine.engine import asking_nodes, hand_over, open_engine, set_for_this_run
     from cli.engine.leftovers import clear_leftovers
     from cli.engine.power import explain_silence
+    from cli.engine.reading import read_before
     from cli.engine.rollout import report_failure, run_engine, with_leave
     from cli.engine.standing import find_unwritten
     from cli.hosts.before import find_met, refuse_unfit_hosts
@@ -94,7 +95,8 @@ def bring_up(
         asking = asking_nodes(engine) if repair else engine
         if repair:
             wake(engine, plan)
-        words = [*(["--refresh"] if repair else []), *arguments]
+        read = read_before(asking, plan) if repair else []
+        words = [*read, *arguments]
         allowed = disruptive or settings.disruptive
         effects = find_effects(asking, deployment, words, resumes) if plan.sip_address or not allowed else Effects()
         if not allowed:
@@ -102,7 +104,7 @@ def bring_up(
         before()
         if effects.handed and change_standby_first(asking, plan, effects.handed, words, resumes, disruptive=allowed):
             # What else the arguments ask for has been done.
-            words = ["--refresh"] * repair
+            words = read
         run = run_engine(asking, plan.nodes, "up", *words)
         report_failure(run, with_leave(resumes()) if disruptive else resumes(), plan)
         access = read_access(engine)

@@ -14,6 +14,7 @@ from components.model.redact import SecretFilter
 from provider.answers import AnswerStatus, answer_diff, describe_fault
 from provider.calls import Calls
 from provider.handler import Cancelled, Changes, Handler, PartialFailure, ProviderError, Request, changed_inputs
+from provider.ignored import keep_ignored
 from provider.values import Marks, Properties, decode, encode, find_secrets
 
 T = TypeVar("T")
@@ -115,6 +116,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     def Diff(self, request: Any, context: grpc.ServicerContext) -> Any:
         def work(call: _Call, handler: Handler) -> Any:
             old, outputs, new = call.read(request.old_inputs), call.read(request.olds), call.read(request.news)
+            new = keep_ignored(old, new, request.ignoreChanges)
             return answer_diff(handler.diff(call.request, request.id, old, outputs, new), old, new)
 
         return self._handle(request, context, work)

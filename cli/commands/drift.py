@@ -52,6 +52,7 @@ def drift(
     from cli.engine.engine import asking_nodes, open_engine, require_existing
     from cli.engine.events import EventLog
     from cli.engine.power import ask_power
+    from cli.engine.reading import leave_unread
     from tools.environment import ensure_extra
 
     plan = load_deployment(stack).plan
@@ -69,6 +70,7 @@ def drift(
             str(engine.config_file),
             "--event-log",
             str(log.path),
+            *leave_unread(plan),
         )
         done = subprocess.run(
             command, cwd=ROOT, env=engine.environment, stdin=subprocess.DEVNULL, text=True, capture_output=True, check=False

@@ -22,7 +22,8 @@ class Way:
     `function` is a function of the provider, asked with `arguments` of the inputs; `nothing` is a regular expression for its
     error that means no more than that there is none. `ask` is for what no function tells. Without both an id is made of the
     inputs alone. `look` asks for this very thing, by code of the cloud's own. `imported`: that id is for an import only, at
-    which the provider finds out the one it reads by.
+    which the provider finds out the one it reads by. `unread`: the provider may never answer where it is to read such a thing
+    again, so it is not asked.
     """
 
     ids: Callable[[Values, Values], list[str]]
@@ -32,6 +33,7 @@ class Way:
     ask: Callable[[Setting], Values] | None = None
     imported: bool = False
     look: Callable[[Values, Setting], list[str]] | None = None
+    unread: bool = False
 
 
 REPEATED = Way(lambda inputs, answer: [])

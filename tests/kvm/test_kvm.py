@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import pytest
 from typer.testing import Result
 
+from cli.commands.drift import DRIFT_STATUS
 from cli.develop.parts import PACKAGES
 from components.clouds.libvirt.adoption import domain_id
 from components.clouds.libvirt.facts import FACTS
@@ -55,13 +56,13 @@ class Made:
         self.deployment.configure({**SETTINGS, "machine_types": {"all": machine}})
         self.deployment.run("config", "set", "libvirt:uri", self.host.uri)
 
-    def webitel(self, *words: str, typed: str = "") -> Result:
-        """Run our command line, with the real `virsh`."""
+    def webitel(self, *words: str, typed: str = "", status: int = 0) -> Result:
+        """Run our command line, with the real `virsh`; it has to end with that exit status."""
         path = os.environ["PATH"]
         with command_line(self.live) as run, pytest.MonkeyPatch.context() as patch:
             patch.setenv("PATH", path)
             ran = run(*words, typed=typed)
-        assert ran.exit_code == 0, f"{ran.output}\n{ran.exception}\n{self.host.told()}"
+        assert ran.exit_code == status, f"{ran.output}\n{ran.exception}\n{self.host.told()}"
         return ran
 
     def node(self, command: str) -> str:
@@ -117,11 +118,20 @@ def test_the_guest_is_what_was_planned(made: Made) -> None:
 
 def test_a_second_run_changes_nothing(made: Made) -> None:
     assert list_changed(made) == []
+    assert "No drift" in made.webitel("drift", STACK, "--no-nodes").output
     assert made.deployment.refresh() == [KEY], "of the machine, what facts/onprem.md 6.11 says"
     assert list_changed(made) == []
     before = made.deployment.known()
     made.webitel("up", STACK, "--yes")
     assert made.deployment.known() == before
+
+
+def test_a_machine_that_is_off_is_named_and_started(made: Made) -> None:
+    made.host.virsh("destroy", NAME)
+    assert f"{KEY} machine: is shut off" in made.webitel("drift", STACK, "--no-nodes", status=DRIFT_STATUS).output
+    made.webitel("up", STACK, "--repair", "--yes")
+    assert made.host.virsh("domstate", NAME).strip() == "running"
+    assert read_mark(made) == "kept"
 
 
 def test_another_size_keeps_the_disks(made: Made) -> None:

@@ -121,6 +121,7 @@ class Simulated(Handler):
         inputs: Properties,
         outputs: Properties,
     ) -> tuple[Properties, Properties] | None:
+        self.account.faults.before(request, "read", inputs, self.account.errors)
         thing = self.account.world.find(self.type, id)
         if thing is None:
             return None

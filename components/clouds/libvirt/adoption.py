@@ -27,7 +27,7 @@ def find_disc(inputs: Values, answer: Values) -> list[str]:
 
 
 WAYS: Mapping[str, Way] = {
-    "libvirt:index/cloudInitDisk:CloudInitDisk": Way(find_disc, ask=list_discs),
+    "libvirt:index/cloudInitDisk:CloudInitDisk": Way(find_disc, ask=list_discs, unread=True),  # onprem.md 6.14
     "libvirt:index/domain:Domain": Way(lambda inputs, answer: [domain_id(inputs["name"])]),
     "libvirt:index/volume:Volume": REPEATED,
 }

@@ -1,10 +1,13 @@
 """What `drift` says of a change made behind Pulumi's back in a simulated cloud, and that `up --refresh` brings it back."""
 
+import json
+
 import pytest
 
 from cli.commands.drift import Drift, read_drift
 from cli.engine.events import EventLog
 from components.clouds.registry import CLOUDS
+from tests.clouds.conformance.command import OWN, command_line
 from tests.clouds.conformance.conftest import Live, Standing, Start
 from tests.clouds.conformance.sample import do_on
 from tests.simulator.case import load_case
@@ -71,3 +74,16 @@ def test_a_thing_that_is_gone_is_named(live: Live) -> None:
     volume = next(thing for thing in live.world.all(VOLUME) if thing.urn.endswith("::all-1-recordings"))
     live.world.erase(VOLUME, volume.id)
     assert "all-1-recordings volume: is gone" in look(live).changed
+
+
+def test_what_may_hang_its_provider_is_not_read(start: Start, standing: Standing) -> None:
+    """Here the reading of a disc fails; the real one never answers, now and then (docs/facts/onprem.md 6.14)."""
+    live = start("libvirt-single", standing("libvirt-single", OWN))
+    live.deployment.configure(OWN)
+    faults = live.simulators.faults.file
+    assert faults
+    faults.write_text(json.dumps([{"kind": "error", "operation": "read", "type": ":CloudInitDisk", "times": 0}]))
+    with command_line(live) as webitel:
+        for words in (("drift", live.deployment.stack, "--no-nodes"), ("up", live.deployment.stack, "--yes", "--repair")):
+            ran = webitel(*words)
+            assert ran.exit_code == 0, (ran.output, ran.exception)
