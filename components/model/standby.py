@@ -97,8 +97,9 @@ def check_token(draft: Draft, role: Role) -> Iterator[Problem]:
     if not facts.address_token or settings.address_token:
         return
     why = (
-        f"nodes move the address with a token of yours, and on {facts.title} whoever takes over one of them could {facts.address_token}"
-        "; accept that with a token of a project that has nothing else in it: pulumi config set --secret webitel:address_token"
+        f"nodes move the address with a token of yours, and on {facts.title} whoever takes over one of them could "
+        f"{facts.address_token}; accept that with a token of a project that has nothing else in it: "
+        "pulumi config set --secret webitel:address_token"
     )
     if is_pair(settings):
         yield setting_problem(f"counts.{role.name}", PAIR, f"{why}; or use 1")
@@ -123,8 +124,8 @@ def explain_immovable(draft: Draft) -> str:
         where = f"{facts.title} with its network" if facts.trial else facts.title
     if where:
         return (
-            f"a second node that takes calls over is not built for {where} yet, only for AWS, Hetzner, given hosts, hypervisors and "
-            "webitel:cloud = local with webitel:local_network = bridged or nat, with webitel:tier = basic or extended"
+            f"a second node that takes calls over is not built for {where} yet, only for AWS, Hetzner, given hosts, hypervisors "
+            "and webitel:cloud = local with webitel:local_network = bridged or nat, with webitel:tier = basic or extended"
         )
     if facts.public_address is PublicAddress.OWN and not facts.moved_by_cloud:
         return (

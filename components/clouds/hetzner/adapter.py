@@ -143,6 +143,7 @@ class Adapter(Cloud):
     def create_node(self, node: Node, group: NodeGroup, user_data: Input[str]) -> Machine:
         assert node.private_address, "Hetzner's private addresses are chosen by the plan"
         labels, volumes = self.labels_of(node), self.create_disks(node, group)
+        moves = self.floating is not None and ADDRESS in node.services
         address = None
         if node.public is Public.SERVICE:
             address = hcloud.PrimaryIp(
@@ -182,9 +183,7 @@ class Adapter(Cloud):
             keep_disk=True,  # a larger type would enlarge the boot disk for good, and no smaller type would fit again
             shutdown_before_deletion=True,
             labels=labels,
-            opts=self.replaceable(
-                group, "image", "userData", "sshKeys", *(["networks[0].aliasIps"] if self.shared and ADDRESS in node.services else [])
-            ),
+            opts=self.replaceable(group, "image", "userData", "sshKeys", *(["networks[0].aliasIps"] if moves else [])),
         )
         attachments = tuple(
             hcloud.VolumeAttachment(

@@ -45,8 +45,8 @@ class Refusal(StrEnum):
 class AddressMove(StrEnum):
     """How the one address of SIP goes from one node to the other. `NEVER`: not built. `ARP`: the node takes it, and its
     neighbours follow. `AWS`: a secondary private address that the node has EC2 move to its own interface, with the Elastic IP
-    that is translated to it; the address' packets stay within its subnet, so within one zone. `HETZNER`: an alias of the server in
-    the network, and a floating address that the node has on its own interface.
+    that is translated to it; the address' packets stay within its subnet, so within one zone. `HETZNER`: an alias of the server
+    in the network, and a floating address that the node has on its own interface.
     """
 
     NEVER = ""

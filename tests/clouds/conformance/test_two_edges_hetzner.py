@@ -81,6 +81,17 @@ def test_a_change_of_a_server_moves_nothing_back(pair: Live) -> None:
     assert where(pair) == (["edge-1"], "edge-1")
 
 
+def test_a_server_that_had_the_address_is_replaced_while_the_other_has_it(pair: Live) -> None:
+    """The state says that the address is still here."""
+    take(pair, "edge-1")
+    pair.deployment.refresh()
+    take(pair, "edge-2")
+    (server,) = [one.urn for one in pair.world.all(SERVER) if one.urn.endswith("::edge-1")]
+    assert set(replaced(pair.deployment.up("--replace", server))) == {f"{SERVER} edge-1"}
+    assert where(pair) == (["edge-2"], "edge-2")
+    assert pair.deployment.up() == []
+
+
 @pytest.mark.parametrize(("token", "words"), [(NO_TOKEN, "unauthorized"), (READ_ONLY, "token_readonly")])
 def test_with_a_smaller_right_they_do_not_move(token: str, words: str, pair: Live) -> None:
     take(pair, "edge-1")

@@ -149,9 +149,9 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"tier": "extended", "counts": {"bus": 5}}, "webitel:counts.bus = 5"),
     (
         {"cloud": "digitalocean", "counts": {"edge": 2}},
-        "webitel:counts.edge = 2: a second node that takes calls over is not built for DigitalOcean yet, only for AWS, Hetzner, given "
-        "hosts, hypervisors and webitel:cloud = local with webitel:local_network = bridged or nat, with webitel:tier = basic or "
-        "extended; use 1",
+        "webitel:counts.edge = 2: a second node that takes calls over is not built for DigitalOcean yet, only for AWS, "
+        "Hetzner, given hosts, hypervisors and webitel:cloud = local with webitel:local_network = bridged or nat, with "
+        "webitel:tier = basic or extended; use 1",
     ),
     (
         {"cloud": "local", "local_network": "late_network", "counts": {"edge": 2}},

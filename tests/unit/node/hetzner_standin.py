@@ -9,7 +9,7 @@ import json
 import re
 import threading
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from cloud_init.node.clusters import hcloud
@@ -22,8 +22,8 @@ STATUS = {"unauthorized": 401, "token_readonly": 403, "locked": 423, "rate_limit
 class Cloud:
     """Which server has which aliases, and to which the floating address leads; `calls` are all changes that were begun.
 
-    `refuses`: error code by the end of a path, or of everything by "". `fails`: code with which an action ends later. `hangs`: ends
-    of paths that get no answer. `running`: how often an action is told to run still. `reads_only`: what the token may.
+    `refuses`: error code by the end of a path. `fails`: code with which an action ends later. `hangs`: ends of paths that get no
+    answer. `running`: how often an action is told to run still. `reads_only`: what the token may.
     """
 
     def __init__(self) -> None:
@@ -99,7 +99,7 @@ def serve(cloud: Cloud) -> Iterator[int]:
             values = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             self.do("POST", self.path, lambda: cloud.post(self.path, values))
 
-        def do(self, method: str, path: str, what) -> None:  # type: ignore[no-untyped-def]
+        def do(self, method: str, path: str, what: Callable[[], object]) -> None:
             cloud.asked += 1
             if any(path.endswith(end) for end in cloud.hangs):
                 cloud.released.wait(60)
