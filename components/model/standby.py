@@ -122,6 +122,8 @@ def explain_immovable(draft: Draft) -> str:
         where = f"tier {draft.tier.name}"
     elif not facts.address_moves:
         where = f"{facts.title} with its network" if facts.trial else facts.title
+    if where and facts.address_stays:
+        return f"a second node cannot take calls over on {facts.title}: {facts.address_stays}"
     if where:
         return (
             f"a second node that takes calls over is not built for {where} yet, only for AWS, Hetzner, given hosts, hypervisors "

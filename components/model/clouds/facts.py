@@ -141,7 +141,8 @@ class CloudFacts:
     and go by themselves; `reverse_dns_first`: a name has to lead to its address before that leads
     back. `deletion_guard`: the input by which the cloud refuses to delete a thing, and which its provider leaves alone at a
     deletion, "" = there is none. `address_moves`: how the address of SIP goes from one node to another, and `address_token`: what
-    whoever has the token that nodes need for that could do with it, "" = they need none of ours.
+    whoever has the token that nodes need for that could do with it, "" = they need none of ours; `address_stays`: why it does not
+    go to another node, where that is known.
     `buckets`: how a bucket for backups is named that a deployment makes itself, None where it makes none.
     """
 
@@ -227,6 +228,7 @@ class CloudFacts:
     deletion_guard: str = ""
     address_moves: AddressMove = AddressMove.NEVER
     address_token: str = ""
+    address_stays: str = ""
     buckets: OwnBuckets | None = None
 
     @property
