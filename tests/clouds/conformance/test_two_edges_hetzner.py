@@ -19,6 +19,7 @@ pytestmark = pytest.mark.clouds
 ADDRESS = "10.20.0.39"
 PAIR = {"counts": {"edge": 2}, "disruptive": True}
 TOKEN = "thetoken" * 8
+REVERSE = "hcloud:index/rdns:Rdns"
 
 
 def configure(live: Live, **more: object) -> None:
@@ -107,6 +108,16 @@ def test_an_alias_does_not_come_by_itself(pair: Live) -> None:
     take(pair, "edge-1")
     with pytest.raises(Refused, match="already in use"):
         Node(pair.world, "edge-2").add(ADDRESS)
+
+
+def test_the_name_leads_back_from_the_address_that_moves(pair: Live) -> None:
+    configure(pair, reverse_dns=True)
+    assert replaced(pair.deployment.up()) == []
+    (name,) = pair.world.all(REVERSE)
+    (address,) = pair.world.all(FLOATING)
+    assert name.id == f"f-{address.id}-{address.outputs['ipAddress']}"
+    configure(pair)
+    pair.deployment.up()
 
 
 def test_the_token_stands_in_no_plain_text_of_the_state(pair: Live) -> None:
