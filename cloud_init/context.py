@@ -39,6 +39,9 @@ FILES = Path(__file__).parent / "files"
 
 INSTALL_PROGRAM = Path(__file__).parent / "node" / "install.py"
 
+ADDRESS_TOKEN = "address_token"
+"""The secret setting by which nodes move the address of SIP, where the cloud needs one."""
+
 BOOT_KEYS_BYTES = 4096
 """Of operators' keys in user data, where they are for the time before the first configuration: five of 4096 bits fill it."""
 
@@ -61,7 +64,7 @@ class Context:
 
     def secret(self, name: str) -> str:
         """Return the placeholder of a secret."""
-        if name not in SECRETS and name not in (*CREDENTIALS, *BUCKET_LOGIN, *ALERT_SECRETS):
+        if name not in SECRETS and name not in (*CREDENTIALS, *BUCKET_LOGIN, *ALERT_SECRETS, ADDRESS_TOKEN):
             raise ValueError(f"no secret {name}; the secrets are {', '.join(SECRETS)}")
         return "{{secret:" + name + "}}"
 
@@ -76,6 +79,11 @@ class Context:
         if self.plan.sip_address and self.cloud.moved_by_cloud:
             return address_placeholder(SIP, "public")
         return self.plan.sip_outside
+
+    @property
+    def sip_here(self) -> list[str]:
+        """List which of these addresses whichever node has them has on its interfaces."""
+        return [self.plan.sip_address, *([self.sip_outside] if self.cloud.public_address is PublicAddress.OWN else [])]
 
     @property
     def host_name(self) -> str:

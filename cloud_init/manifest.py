@@ -24,6 +24,7 @@ from components.model.backup import RCLONE, read_bucket
 from components.model.catalogue.service import DataDirectory, OnChange, Probe, Service
 from components.model.catalogue.services import called_service
 from components.model.catalogue.standby import ADDRESS, hands_over_first
+from components.model.clouds.facts import PublicAddress
 from components.model.naming import SIP
 from components.model.secret_specs import SECRETS
 from components.model.share import SHARE, Share
@@ -130,6 +131,8 @@ def make_manifest(
                 "public": context.sip_outside,
                 "handle": address_placeholder(SIP, "handle"),
             }
+            if context.cloud.public_address is PublicAddress.OWN:
+                manifest["address_move"]["beside"] = context.address(kind="public")
     if context.share:
         manifest["share"] = describe_share(context, context.share)
     if context.here("opensips"):

@@ -10,6 +10,7 @@ from cli.console import format_count, make_table, measure_width, out
 from components.model.backup import keep_versions_days, list_own_buckets
 from components.model.catalogue.standby import ADDRESS
 from components.model.catalogue.tiers import TIERS
+from components.model.clouds.facts import PublicAddress
 from components.model.plan import Node, Opening, Plan
 from components.model.planning.capacity import recordings_days, recordings_gib, recordings_gib_per_day
 from components.model.planning.planner import documentation_values
@@ -179,7 +180,8 @@ def describe_address(plan: Plan) -> Iterator[str]:
         keys = [node.key for node in plan.nodes_with(ADDRESS)]
         who = f"{' and '.join(keys)} in turn" if len(keys) > 1 else f"{keys[0]}, as a second node would have it in turn"
         known = plan.sip_outside or "a public address of its own"
-        outside = "" if known == plan.sip_address else f"; outside it is {known}, which is translated to it"
+        how = "which the node has too" if plan.facts.public_address is PublicAddress.OWN else "which is translated to it"
+        outside = "" if known == plan.sip_address else f"; outside it is {known}, {how}"
         yield f"{plan.sip_address}: {who}{outside}"
 
 

@@ -195,11 +195,13 @@ class FilesEntry(TypedDict):
 
 class MoveEntry(TypedDict):
     """How the cloud moves the address of SIP: the cloud's way, the public address that goes with it, and what the cloud knows
-    that by (AWS: an allocation's id)."""
+    that by (AWS: an allocation's id; Hetzner: a floating address' id). `beside`: this node's own address on the interface where
+    the public one has to be, where no cloud translates it."""
 
     by: str
     public: str
     handle: str
+    beside: NotRequired[str]
 
 
 class Manifest(TypedDict):

@@ -313,10 +313,17 @@ class Settings(BaseModel):
     sip_address: IPv4Address | None = Field(
         None,
         description="The address by which phones, carriers and browsers reach the nodes with SIP, whichever has it: a free one "
-        "of the same layer-2 network, on onprem, local (bridged, nat) and hypervisors; on aws of the nodes' "
-        "subnet, and a public one is made for it. Two such nodes on onprem need it; with one it makes a second one no change of "
-        "address.",
+        "of the same layer-2 network, on onprem, local (bridged, nat) and hypervisors; on aws and hetzner of the "
+        "nodes' subnet, and a public one is made for it. Two such nodes on onprem need it; with one it makes a second one no "
+        "change of address.",
         examples=["10.20.0.5"],
+    )
+    address_token: str = Field(
+        "",
+        description="On hetzner, the API token (read and write) by which two nodes for SIP move their address (secret). Hetzner "
+        "knows no smaller right than all of a project: whoever takes one of these nodes over can delete all that is in it. So "
+        "put nothing else into the project, and back up to where the token does not reach.",
+        json_schema_extra={"secret": True},
     )
     local_network: LocalNetwork = Field(
         "bridged",

@@ -72,6 +72,7 @@ def check_standby(draft: Draft) -> Iterator[Problem]:
         if settings.sip_address:
             yield setting_problem("sip_address", settings.sip_address, f"{why}; remove the setting")
         return
+    yield from check_token(draft, role)
     yield from check_outside(draft, role)
     yield from check_one_subnet(draft, role)
     if draft.is_given and not list_given(draft, role):
@@ -90,6 +91,29 @@ def check_standby(draft: Draft) -> Iterator[Problem]:
         )
 
 
+def check_token(draft: Draft, role: Role) -> Iterator[Problem]:
+    """Find that nodes would need a right of which nobody has said that they may have it."""
+    facts, settings = draft.facts, draft.settings
+    if not facts.address_token or settings.address_token:
+        return
+    why = (
+        f"nodes move the address with a token of yours, and on {facts.title} whoever takes over one of them could "
+        f"{facts.address_token}; accept that with a token of a project that has nothing else in it: "
+        "pulumi config set --secret webitel:address_token"
+    )
+    if is_pair(settings):
+        yield setting_problem(f"counts.{role.name}", PAIR, f"{why}; or use 1")
+    else:
+        yield setting_problem("sip_address", settings.sip_address or "", f"{why}; or remove the setting")
+
+
+def warn_of_token(draft: Draft) -> Iterator[str]:
+    """Say what nodes could do with the token that they have."""
+    facts, role = draft.facts, find_role(draft.tier)
+    if facts.address_token and draft.settings.address_token and role and has_address(draft.settings):
+        yield f"webitel:address_token: whoever takes over a node of role {role.name} could {facts.address_token}"
+
+
 def explain_immovable(draft: Draft) -> str:
     """Say why an address cannot move between nodes for SIP; "" = it can."""
     facts = draft.facts
@@ -98,12 +122,14 @@ def explain_immovable(draft: Draft) -> str:
         where = f"tier {draft.tier.name}"
     elif not facts.address_moves:
         where = f"{facts.title} with its network" if facts.trial else facts.title
+    if where and facts.address_stays:
+        return f"a second node cannot take calls over on {facts.title}: {facts.address_stays}"
     if where:
         return (
-            f"a second node that takes calls over is not built for {where} yet, only for AWS, given hosts, hypervisors and "
-            "webitel:cloud = local with webitel:local_network = bridged or nat, with webitel:tier = basic or extended"
+            f"a second node that takes calls over is not built for {where} yet, only for AWS, Hetzner, given hosts, hypervisors "
+            "and webitel:cloud = local with webitel:local_network = bridged or nat, with webitel:tier = basic or extended"
         )
-    if facts.public_address is PublicAddress.OWN:
+    if facts.public_address is PublicAddress.OWN and not facts.moved_by_cloud:
         return (
             "only one address moves, and these hosts have a public one beside the private one; give each one address, or have a "
             "router translate (translated: true)"
@@ -235,10 +261,10 @@ def choose_outside(draft: Draft) -> str:
     """Return the address by which that one is reached from outside: itself, unless a router translates; "" where the cloud
     chooses it."""
     role, address = find_role(draft.tier), choose_address(draft)
+    if address and draft.facts.moved_by_cloud:
+        return ""
     if role is None or not address or draft.facts.public_address is not PublicAddress.TRANSLATED:
         return address
-    if draft.facts.moved_by_cloud:
-        return ""
     if draft.facts.trial:
         index = draft.tier.roles.index(role)
         return str(resolve_public_network(draft.settings)[address_offset(draft.facts.first_host, index, NEAR_NODES)])

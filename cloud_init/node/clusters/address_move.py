@@ -10,12 +10,13 @@ import pathlib
 import signal
 import threading
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 from ..ask.view import View
 from ..manifest import MANIFEST, Manifest, ProbeEntry, load_manifest
 from ..system import Unhealthy, write_private
-from . import ec2, sip_address
+from . import ec2, hcloud, sip_address
 from .ec2 import MoveError
 from .sip_address import HELD, is_here
 
@@ -74,7 +75,7 @@ class Aws:
         return False
 
 
-WAYS = {"aws": Aws}
+WAYS: dict[str, Callable[[Manifest], Way]] = {"aws": Aws, "hetzner": hcloud.Hetzner}
 """By what the manifest calls them."""
 
 

@@ -50,11 +50,19 @@ BROADCAST, NOBODY = b"\xff" * 6, b"\0" * 6
 
 def probe(_: ProbeEntry, view: View) -> None:
     """Check that this node has the address, and its Redis takes calls."""
-    address = view.manifest["sip_address"]
-    if not is_here(address):
-        raise Unhealthy(f"{address} is not this node's")
+    for address in list_addresses(view.manifest):
+        if not is_here(address):
+            raise Unhealthy(f"{address} is not this node's")
     if ask_copy(view.manifest)["role"] != "master":
         raise Unhealthy("Redis still copies another node's calls")
+
+
+def list_addresses(manifest: Manifest) -> dict[str, str]:
+    """Return the addresses that are this node's with the lock, each with one of its own on the same interface: the public one too
+    where no cloud translates it."""
+    move = manifest.get("address_move")
+    outer = {move["public"]: move["beside"]} if move and "beside" in move else {}
+    return {manifest["sip_address"]: manifest["address"], **outer}
 
 
 def stops_first(service: ServiceEntry) -> bool:
@@ -202,16 +210,18 @@ class Calls:
         if not may:
             self.ready = False
             HELD.unlink(missing_ok=True)
-            if is_here(address):
-                self.change("del", address, find_link(address))
-                print(f"{address} is given up", flush=True)
+            for one in filter(is_here, list_addresses(manifest)):
+                self.change("del", one, find_link(one))
+                print(f"{one} is given up", flush=True)
             return True
         if not self.ready:
             return False
-        if not is_here(address):
+        for one, beside in list_addresses(manifest).items():
+            if is_here(one):
+                continue
             write_private(TAKEN, address)
-            self.change("add", address, find_link(manifest["address"]))
-            print(f"{address} is this node's", flush=True)
+            self.change("add", one, find_link(beside))
+            print(f"{one} is this node's", flush=True)
             self.left, self.announced = ANNOUNCEMENTS, 0.0
         if "address_move" in manifest and not HELD.exists():
             write_private(HELD, "")

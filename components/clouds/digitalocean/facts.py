@@ -19,6 +19,9 @@ FACTS = CloudFacts(
     egress_reason="its NAT gateway is a preview, in some regions only",
     public_address=PublicAddress.OWN,
     fixed_addresses=False,
+    # facts/edge-digitalocean.md
+    address_stays="no address inside its network goes from one Droplet to another, and without that audio is dead and hang-ups "
+    "are lost",
     firewall_filters_private=True,
     real=True,
     region_shape=r"nyc[123]|sgp1|lon1|ams[23]|fra1|tor1|sfo[123]|blr1|syd1|atl1",

@@ -11,11 +11,12 @@ import pulumi
 import pulumi_hcloud as hcloud
 from pulumi import Input
 
-from components.clouds.base import Cloud, Machine, NodeGroup
+from components.clouds.base import Cloud, Machine, NodeGroup, SharedAddress
 from components.clouds.hetzner.firewalls import Entry, distribute
 from components.clouds.rules import by_ports, rules_in, rules_out
+from components.model.catalogue.standby import ADDRESS
 from components.model.machine import Public
-from components.model.naming import disk_name
+from components.model.naming import SIP, disk_name
 from components.model.plan import Node
 from components.model.planning.dns import TTL_SECONDS, Record, Zone
 
@@ -41,6 +42,7 @@ class Adapter(Cloud):
     def create_network(self) -> None:
         self.primary_ips: dict[str, hcloud.PrimaryIp] = {}
         self.labels = {**self.settings.tags, "stack": self.plan.stack, "managed-by": "webitel"}
+        self.floating = self.create_floating() if self.plan.sip_address else None
         self.network = hcloud.Network(
             "network", name=self.plan.stack, ip_range=self.plan.network, labels=self.labels, opts=self.child()
         )
@@ -64,6 +66,22 @@ class Adapter(Cloud):
             )
             for role, part in dict.fromkeys((node.role, placement_part(node)) for node in self.plan.nodes)
         }
+
+    def create_floating(self) -> hcloud.FloatingIp:
+        """Create the public address that nodes for SIP have in turn. No server is named, here or by an assignment: the node that
+        takes calls moves it, and what Pulumi reads afterwards is no change (`facts/edge-hetzner.md`)."""
+        floating = hcloud.FloatingIp(
+            SIP,
+            name=f"{self.plan.stack}-{SIP}",
+            type="ipv4",
+            home_location=self.plan.region,
+            delete_protection=self.guards,
+            labels=self.labels,
+            opts=pulumi.ResourceOptions(parent=self, protect=self.facts.in_earnest),
+        )
+        self.shared = SharedAddress(floating.ip_address, floating.id)
+        self.is_named = False
+        return floating
 
     def create_firewalls(self) -> None:
         """Create the firewall of the public side: Hetzner never filters the private network, the nodes' nftables do."""
@@ -125,6 +143,7 @@ class Adapter(Cloud):
     def create_node(self, node: Node, group: NodeGroup, user_data: Input[str]) -> Machine:
         assert node.private_address, "Hetzner's private addresses are chosen by the plan"
         labels, volumes = self.labels_of(node), self.create_disks(node, group)
+        moves = self.floating is not None and ADDRESS in node.services
         address = None
         if node.public is Public.SERVICE:
             address = hcloud.PrimaryIp(
@@ -164,7 +183,7 @@ class Adapter(Cloud):
             keep_disk=True,  # a larger type would enlarge the boot disk for good, and no smaller type would fit again
             shutdown_before_deletion=True,
             labels=labels,
-            opts=self.replaceable(group, "image", "userData", "sshKeys"),
+            opts=self.replaceable(group, "image", "userData", "sshKeys", *(["networks[0].aliasIps"] if moves else [])),
         )
         attachments = tuple(
             hcloud.VolumeAttachment(
@@ -191,6 +210,18 @@ class Adapter(Cloud):
         return {**self.labels, "role": node.role, "node": node.key}
 
     def create_reverse_name(self, key: str, name: str) -> None:
+        if self.floating and ADDRESS in self.plan.node(key).services:
+            # The name leads to the address that they have in turn.
+            if not self.is_named:
+                self.is_named = True
+                hcloud.Rdns(
+                    SIP,
+                    floating_ip_id=self.floating.id.apply(int),
+                    ip_address=self.floating.ip_address,
+                    dns_ptr=name,
+                    opts=self.child(),
+                )
+            return
         address = self.primary_ips[key]
         hcloud.Rdns(
             key,

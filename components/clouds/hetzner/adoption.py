@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from components.clouds.adoption import Way, made_of, tell
 
@@ -16,13 +17,20 @@ def listed(name: str, field: str) -> Way:
     )
 
 
+def name_reverse(inputs: Mapping[str, Any]) -> str:
+    """Return the id of a reverse name: of a floating address, or of a server's own."""
+    kind, owner = ("f", "floatingIpId") if inputs.get("floatingIpId") else ("p", "primaryIpId")
+    return f"{kind}-{tell(inputs[owner])}-{tell(inputs['ipAddress'])}"
+
+
 WAYS: Mapping[str, Way] = {
     "hcloud:index/firewall:Firewall": listed("getFirewalls", "firewalls"),
+    "hcloud:index/floatingIp:FloatingIp": listed("getFloatingIps", "floatingIps"),
     "hcloud:index/network:Network": listed("getNetworks", "networks"),
     "hcloud:index/networkSubnet:NetworkSubnet": made_of("{networkId}-{ipRange}"),
     "hcloud:index/placementGroup:PlacementGroup": listed("getPlacementGroups", "placementGroups"),
     "hcloud:index/primaryIp:PrimaryIp": listed("getPrimaryIps", "primaryIps"),
-    "hcloud:index/rdns:Rdns": made_of("p-{primaryIpId}-{ipAddress}"),
+    "hcloud:index/rdns:Rdns": Way(lambda inputs, answer: [name_reverse(inputs)]),
     "hcloud:index/server:Server": listed("getServers", "servers"),
     "hcloud:index/sshKey:SshKey": listed("getSshKeys", "sshKeys"),
     "hcloud:index/volume:Volume": listed("getVolumes", "volumes"),

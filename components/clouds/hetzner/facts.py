@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from components.model.clouds.consoles import Console
-from components.model.clouds.facts import CloudFacts, PublicAddress, Refusal, Sources
+from components.model.clouds.facts import AddressMove, CloudFacts, PublicAddress, Refusal, Sources
 from components.model.clouds.tags import TagRules
 from components.model.machine import Public
 
@@ -71,4 +71,6 @@ FACTS = CloudFacts(
         page="https://docs.hetzner.com/cloud/servers/how-to-rescue/reset-password",
     ),
     deletion_guard="deleteProtection",
+    address_moves=AddressMove.HETZNER,  # facts/edge-hetzner.md
+    address_token="read, change and delete all of the project: every server with its disks, addresses, firewalls and DNS zones",
 )

@@ -45,12 +45,14 @@ class Refusal(StrEnum):
 class AddressMove(StrEnum):
     """How the one address of SIP goes from one node to the other. `NEVER`: not built. `ARP`: the node takes it, and its
     neighbours follow. `AWS`: a secondary private address that the node has EC2 move to its own interface, with the Elastic IP
-    that is translated to it; the address' packets stay within its subnet, so within one zone.
+    that is translated to it; the address' packets stay within its subnet, so within one zone. `HETZNER`: an alias of the server
+    in the network, and a floating address that the node has on its own interface.
     """
 
     NEVER = ""
     ARP = "arp"
     AWS = "aws"
+    HETZNER = "hetzner"
 
 
 METADATA = "169.254.169.254"
@@ -138,7 +140,9 @@ class CloudFacts:
     its size where that is less (`flows_per_vcpu`); 0 = not published. `reverse_dns`: names of addresses are resources that come
     and go by themselves; `reverse_dns_first`: a name has to lead to its address before that leads
     back. `deletion_guard`: the input by which the cloud refuses to delete a thing, and which its provider leaves alone at a
-    deletion, "" = there is none. `address_moves`: how the address of SIP goes from one node to another.
+    deletion, "" = there is none. `address_moves`: how the address of SIP goes from one node to another, and `address_token`: what
+    whoever has the token that nodes need for that could do with it, "" = they need none of ours; `address_stays`: why it does not
+    go to another node, where that is known.
     `buckets`: how a bucket for backups is named that a deployment makes itself, None where it makes none.
     """
 
@@ -223,6 +227,8 @@ class CloudFacts:
     reverse_dns_first: bool = False
     deletion_guard: str = ""
     address_moves: AddressMove = AddressMove.NEVER
+    address_token: str = ""
+    address_stays: str = ""
     buckets: OwnBuckets | None = None
 
     @property

@@ -36,7 +36,7 @@ from components.model.problems import PlanError, Problem
 from components.model.secret_specs import DEPLOYMENT_SECRETS, SECRETS
 from components.model.settings import Settings
 from components.model.share import RECORDINGS, read_share, resolve_catalogue
-from components.model.standby import choose_address, choose_outside
+from components.model.standby import choose_address, choose_outside, warn_of_token
 
 __all__ = ["PlanError", "Problem", "describe_plain_http", "documentation_values", "make_plan", "plan_to_json"]
 
@@ -180,6 +180,7 @@ def find_warnings(draft: Draft) -> Iterator[str]:
     if facts.in_earnest and draft.package_source is PackageSource.SANDBOX:
         yield "webitel:package_source = sandbox: OpenSIPS, FreeSWITCH, Grafana and the Webitel services are stand-ins"
     yield from describe_plain_http(settings, facts)
+    yield from warn_of_token(draft)
     if draft.is_given:
         yield f"{settings.existing_network.id} is yours: its NAT, routes and what they cost are not in the bill"
     yield from warn_of_bucket(settings)

@@ -16,10 +16,14 @@ IMAGES = ("debian-12", "debian-13")
 
 LOOKUPS = Lookups(
     names={
-        "hcloud:index": ("Network", "Server", "Firewall", "SshKey", "PrimaryIp", "Volume", "PlacementGroup", "Zone", "ZoneRrset"),
+        "hcloud:index": (
+            *("Network", "Server", "Firewall", "SshKey", "PrimaryIp", "FloatingIp", "Volume", "PlacementGroup"),
+            *("Zone", "ZoneRrset"),
+        ),
     },
     lists={
         "hcloud:index/getFirewalls": ("hcloud:index/firewall:Firewall", "firewalls"),
+        "hcloud:index/getFloatingIps": ("hcloud:index/floatingIp:FloatingIp", "floatingIps"),
         "hcloud:index/getNetworks": ("hcloud:index/network:Network", "networks"),
         "hcloud:index/getPlacementGroups": ("hcloud:index/placementGroup:PlacementGroup", "placementGroups"),
         "hcloud:index/getPrimaryIps": ("hcloud:index/primaryIp:PrimaryIp", "primaryIps"),

@@ -12,6 +12,7 @@ from components.model.clouds.facts import load_machine_types
 from provider.server import UNKNOWN, Failure, Properties, Request
 from tests.simulator.call import Call
 from tests.simulator.changes import find_changes
+from tests.simulator.hetzner import floating
 from tests.simulator.hetzner.resources import (
     FIREWALL,
     GROUP,
@@ -25,7 +26,7 @@ from tests.simulator.hetzner.resources import (
     Hetzner,
 )
 from tests.simulator.resource import Simulated
-from tests.simulator.world import Refused, Thing
+from tests.simulator.world import Refused, Thing, address_token
 
 POWER_CYCLE = "hcloud:simulated:PowerCycle"
 """The type of what remembers that a server was off for a while."""
@@ -151,6 +152,10 @@ class Server(Hetzner):
         before, after = ({"publicNets": each.get("publicNets")} for each in (outputs, new))
         if find_changes(self.account.schema, self.type, before, after).changed:
             self._exchange_addresses(request, id, before["publicNets"] or [], after["publicNets"] or [])
+        there = self.account.world.find(self.type, id)
+        if there and old.get("networks") == new.get("networks"):
+            # The provider looks at networks only where program and state differ (`facts/edge-hetzner.md` 3).
+            new = {**new, "networks": there.inputs.get("networks")}
         return super().update(request, id, old, outputs, new)
 
     def _exchange_addresses(self, request: Request, id: str, before: list[Properties], after: list[Properties]) -> None:
@@ -231,6 +236,8 @@ def attach(call: Call, server: str, wish: Properties, zone: str) -> Properties:
         call.use(subnet)
         # The first address of the network is its router (clouds.md 5.1).
         address = call.take_address(f"network {network_id}", subnet.inputs["ipRange"], first=2, last=1, wanted=wanted)
+        for alias in wish.get("aliasIps") or []:
+            call.hold(address_token(f"network {network_id}", alias))
         mac = f"86:00:00:{int(network_id) % 256:02x}:{int(server) % 65536 // 256:02x}:{int(server) % 256:02x}"
         return {**wish, "networkId": int(network_id), "ip": address, "macAddress": mac, "aliasIps": wish.get("aliasIps") or []}
     raise Refused(f"network {network_id} has no subnet for {wanted or wish.get('subnetId') or 'a server'} (invalid_input)")
@@ -250,4 +257,4 @@ class ServerNetwork(Simulated):
         return {name: made[name] for name in ("ip", "macAddress", "networkId")}
 
 
-TYPES = (Server, VolumeAttachment, ServerNetwork)
+TYPES = (*floating.TYPES, Server, VolumeAttachment, ServerNetwork)

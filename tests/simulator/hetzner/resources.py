@@ -34,6 +34,7 @@ _PORT = re.compile(r"any|(\d+)(?:-(\d+))?")
 NETWORK, SUBNET = "hcloud:index/network:Network", "hcloud:index/networkSubnet:NetworkSubnet"
 FIREWALL, SERVER = "hcloud:index/firewall:Firewall", "hcloud:index/server:Server"
 PRIMARY_IP, VOLUME = "hcloud:index/primaryIp:PrimaryIp", "hcloud:index/volume:Volume"
+FLOATING = "hcloud:index/floatingIp:FloatingIp"
 ZONE = "hcloud:index/zone:Zone"
 GROUP, SSH_KEY = "hcloud:index/placementGroup:PlacementGroup", "hcloud:index/sshKey:SshKey"
 
@@ -187,17 +188,18 @@ class Volume(Hetzner):
 
 class Rdns(Simulated):
     type = "hcloud:index/rdns:Rdns"
-    references: ClassVar = {"serverId": SERVER, "primaryIpId": PRIMARY_IP}
+    references: ClassVar = {"serverId": SERVER, "primaryIpId": PRIMARY_IP, "floatingIpId": FLOATING}
 
     def make_id(self, call: Call) -> str:
-        name = "serverId" if call.inputs.get("serverId") else "primaryIpId"
+        name = next(name for name in self.references if call.inputs.get(name))
         return f"{name[0]}-{call.inputs[name]}-{call.inputs['ipAddress']}"
 
     def make(self, call: Call) -> Properties:
-        if call.inputs.get("primaryIpId"):
-            address = call.find(PRIMARY_IP, call.inputs["primaryIpId"])
-            if address.get("ipAddress") != call.inputs["ipAddress"]:
-                raise Refused(f"ip {call.inputs['ipAddress']} is not of primary IP {address.id} (invalid_input)")
+        for name, type in (("primaryIpId", PRIMARY_IP), ("floatingIpId", FLOATING)):
+            address = call.find(type, call.inputs[name]) if call.inputs.get(name) else None
+            if address and address.get("ipAddress") != call.inputs["ipAddress"]:
+                kind = "primary" if type == PRIMARY_IP else "floating"
+                raise Refused(f"ip {call.inputs['ipAddress']} is not of {kind} IP {address.id} (invalid_input)")
         return super().make(call)
 
 

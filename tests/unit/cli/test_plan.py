@@ -134,6 +134,8 @@ def test_the_address_of_sip_is_told_with_who_has_it() -> None:
     assert said(sip_address="10.77.1.200") == ["10.77.1.200: edge-1, as a second node would have it in turn"]
     (line,) = said(counts={"edge": 2}, local_network="nat")
     assert line.endswith("; outside it is 198.18.1.39, which is translated to it")
+    (line,) = said(cloud="hetzner", counts={"edge": 2}, address_token="a secret")
+    assert line.endswith("; outside it is a public address of its own, which the node has too")
 
 
 def test_a_bucket_of_its_own_is_said_with_what_guards_it() -> None:

@@ -92,6 +92,33 @@ def test_where_a_cloud_moves_the_address_one_program_asks_it_and_no_other_gets_t
     assert "address_move" not in single.manifest and not [path for path in single.files if "webitel-address" in path]
 
 
+def test_where_no_cloud_translates_the_public_address_is_the_nodes_own_for_that_time() -> None:
+    values = {"counts": {"edge": 2}, "address_token": "a secret", "carriers": ["198.51.100.0/24"], "phones": ["192.168.7.0/24"]}
+    settings = Settings.model_validate({"cloud": "hetzner", "tier": "basic", **values})
+    plan = make_plan(settings, "s")
+    edge = compose_configuration(plan, plan.node("edge-2"), settings)
+    outer, inner = "{{address:sip.public}}", "10.20.0.39"
+    assert edge.manifest["address_move"] == {
+        "by": "hetzner",
+        "public": outer,
+        "handle": "{{address:sip.handle}}",
+        "beside": "{{address:edge-2.public}}",
+    }
+    assert f"interface = ext/{outer};int/{inner}" in edge.files[RTPENGINE]
+    assert f"socket = udp:{outer}:5060\n" in edge.files[OPENSIPS] and f"socket = udp:{inner}:5062" in edge.files[OPENSIPS]
+    assert "edge-2.public" not in edge.files[OPENSIPS]
+    rules = edge.files[NFTABLES]
+    assert f"ip daddr {{ {inner}, {outer} }} tcp dport {{ 80, 443 }} redirect" in rules
+    assert f"ip saddr {{ {{{{address:edge-2.public}}}}, {outer} }} ip daddr {{ 10.0.0.0/8" in rules
+    assert f"ip saddr {{ {{{{address:edge-2.public}}}}, {outer} }} ip daddr 192.168.7.0/24 accept" in rules
+    unit = edge.files["/etc/systemd/system/webitel-locks.service.d/sip-address.conf"]
+    assert f"addr show to {inner} |" in unit and f"addr show to {outer} |" in unit
+    assert edge.files["/etc/webitel/address-token"] == "{{secret:address_token}}\n"
+    assert edge.attributes["/etc/webitel/address-token"]["mode"] == "0600"
+    app = compose_configuration(plan, plan.node("app-1"), settings)
+    assert "address_token" not in str((app.files, app.manifest)), "no other node gets it"
+
+
 def test_web_is_ready_on_both() -> None:
     assert f"ip daddr {ADDRESS} tcp dport {{ 80, 443 }} redirect" in lines("edge-2", NFTABLES)
     upstream = configure("edge-2").files["/etc/nginx/sites-enabled/default"]

@@ -148,10 +148,15 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"tier": "extended", "counts": {"db": 7}}, "slower, not safer; use 1 or 3 or 5"),
     ({"tier": "extended", "counts": {"bus": 5}}, "webitel:counts.bus = 5"),
     (
-        {"cloud": "hetzner", "counts": {"edge": 2}},
-        "webitel:counts.edge = 2: a second node that takes calls over is not built for Hetzner yet, only for AWS, given hosts, "
-        "hypervisors and webitel:cloud = local with webitel:local_network = bridged or nat, with webitel:tier = basic or "
-        "extended; use 1",
+        {"cloud": "digitalocean", "counts": {"edge": 2}},
+        "webitel:counts.edge = 2: a second node cannot take calls over on DigitalOcean: no address inside its network goes from "
+        "one Droplet to another",
+    ),
+    (
+        {"cloud": "azure", "counts": {"edge": 2}},
+        "webitel:counts.edge = 2: a second node that takes calls over is not built for Azure yet, only for AWS, "
+        "Hetzner, given hosts, hypervisors and webitel:cloud = local with webitel:local_network = bridged or nat, with "
+        "webitel:tier = basic or extended; use 1",
     ),
     (
         {"cloud": "local", "local_network": "late_network", "counts": {"edge": 2}},

@@ -175,7 +175,27 @@ def test_in_a_given_network_it_is_one_of_its_subnet() -> None:
     assert "not in the nodes' network 10.40.0.0/24" in problems(**given, sip_address="10.40.1.99")
 
 
-@pytest.mark.parametrize("cloud", ["azure", "digitalocean", "gcp", "hetzner"])
+TOKEN = {"address_token": "a secret"}
+
+
+def test_on_hetzner_two_nodes_have_an_alias_and_a_public_address() -> None:
+    pair = plan("hetzner", counts={"edge": 2}, **TOKEN)
+    assert (pair.sip_address, pair.sip_outside) == ("10.20.0.39", "")
+    assert plan("hetzner", counts={"edge": 1}, sip_address="10.20.0.39", **TOKEN).sip_address == pair.sip_address
+    assert plan("hetzner", "extended", counts={"sip": 2}, **TOKEN).sip_address == "10.20.0.69"
+    assert any("a node of role edge could read, change and delete all of the project" in one for one in pair.warnings)
+    assert not any("address_token" in one for one in plan("hetzner", **TOKEN).warnings), "no node gets it"
+
+
+def test_on_hetzner_nothing_moves_without_a_token_of_its_owners() -> None:
+    said = problems(cloud="hetzner", counts={"edge": 2})
+    assert "webitel:counts.edge = 2: nodes move the address with a token of yours" in said
+    assert "pulumi config set --secret webitel:address_token; or use 1" in said
+    said = problems(cloud="hetzner", sip_address="10.20.0.39")
+    assert "webitel:sip_address = 10.20.0.39: nodes move" in said and "or remove the setting" in said
+
+
+@pytest.mark.parametrize("cloud", ["azure", "digitalocean", "gcp"])
 def test_other_clouds_refuse_both_clearly(cloud: str) -> None:
     assert "webitel:counts.edge = 2: " in problems(cloud=cloud, counts={"edge": 2})
     assert "webitel:sip_address = 10.0.0.5: " in problems(cloud=cloud, sip_address="10.0.0.5")

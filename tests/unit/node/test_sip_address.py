@@ -209,6 +209,36 @@ def test_who_has_a_cloud_move_the_address_is_told_while_the_lock_is_here(
     assert not sip_address.HELD.exists() and not node.has
 
 
+def test_a_public_address_that_no_cloud_translates_comes_and_goes_with_it(
+    node: Node, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    links, here = {"10.0.0.2": "ens10", "198.18.0.2": "eth0"}, set[str]()
+
+    def change(verb: str, address: str, link: str) -> None:
+        (here.add if verb == "add" else here.discard)(address)
+        done.append(f"{verb} {address} {link}")
+
+    done = list[str]()
+    monkeypatch.setattr(sip_address, "HELD", tmp_path / "held")
+    monkeypatch.setattr(sip_address, "TAKEN", tmp_path / "taken")
+    monkeypatch.setattr(sip_address, "is_here", lambda address: address in here)
+    monkeypatch.setattr(sip_address, "find_link", lambda address: links.get(address, "its own"))
+    monkeypatch.setattr(sip_address, "announce", lambda *_: None)
+    calls = sip_address.Calls(lambda: True, threading.Event())
+    monkeypatch.setattr(calls, "change", change)
+    calls.ready = True
+    way = {"by": "hetzner", "public": "198.19.0.9", "handle": "77", "beside": "198.18.0.2"}
+    moved = manifest(**{**MANIFEST, "address_move": way})
+    calls.turn(moved, may=True)
+    calls.turn(moved, may=True)
+    assert done == ["add 10.0.0.9 ens10", "add 198.19.0.9 eth0"] and (tmp_path / "taken").read_text() == "10.0.0.9"
+    here.discard("198.19.0.9")
+    calls.turn(moved, may=True)
+    assert done[2:] == ["add 198.19.0.9 eth0"], "what somebody takes off is put back"
+    calls.turn(moved, may=False)
+    assert done[3:] == ["del 10.0.0.9 its own", "del 198.19.0.9 its own"] and not here
+
+
 def test_the_address_is_given_up_whatever_network_it_was_put_there_with(monkeypatch: pytest.MonkeyPatch) -> None:
     """An image's own programs may have put it there too."""
     shown = "2: ens5    inet 10.0.0.9/32 scope global ens5\n2: ens5    inet 10.0.0.9/20 scope global secondary ens5\n"
