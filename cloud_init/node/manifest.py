@@ -195,7 +195,7 @@ class FilesEntry(TypedDict):
 
 class MoveEntry(TypedDict):
     """How the cloud moves the address of SIP: the cloud's way, the public address that goes with it, and what the cloud knows
-    that by (AWS: an allocation's id)."""
+    that by (AWS: an allocation's id; Google: the paths of the rules that forward it)."""
 
     by: str
     public: str

@@ -27,7 +27,7 @@ from components.model.settings import ExistingSubnet, Settings
 
 PAIR = 2
 FIRST_FREE = 4
-"""AWS keeps the first four addresses of a subnet (facts/clouds.md 1.1)."""
+"""AWS keeps the first four addresses of a subnet (facts/clouds.md 1.1), Google the first two and the last two."""
 EXAMPLE_PLACE = 20
 """Of an address that is likely to be free, in its network."""
 
@@ -100,7 +100,7 @@ def explain_immovable(draft: Draft) -> str:
         where = f"{facts.title} with its network" if facts.trial else facts.title
     if where:
         return (
-            f"a second node that takes calls over is not built for {where} yet, only for AWS, given hosts, hypervisors and "
+            f"a second node that takes calls over is not built for {where} yet, only for AWS, Google Cloud, given hosts, hypervisors and "
             "webitel:cloud = local with webitel:local_network = bridged or nat, with webitel:tier = basic or extended"
         )
     if facts.public_address is PublicAddress.OWN:
@@ -124,7 +124,7 @@ def check_outside(draft: Draft, role: Role) -> Iterator[Problem]:
 
 def check_one_subnet(draft: Draft, role: Role) -> Iterator[Problem]:
     """Find nodes in different zones where the address moves within one subnet."""
-    if not draft.facts.moved_by_cloud:
+    if not draft.facts.moved_by_cloud or not draft.facts.has_zone_subnets:
         return
     first, *others = (draft.zone_of(role.name, n) for n in range(1, draft.counts[role.name] + 1))
     for n, zone in enumerate(others, PAIR):

@@ -64,7 +64,7 @@ def count_in_region(asked: Asked) -> Counter[str]:
         sizes = [disk.size_gib for disk in node.disks if (disk.purpose not in kept if disk.is_data else node in asked.missing)]
         needed[DISK_METRICS.get(FACTS.disk_type_for(node.machine_type), "")] += sum(sizes)
     public = [node for node in asked.plan.nodes if node.public is Public.SERVICE]
-    needed["STATIC_ADDRESSES"] = len(public) + asked.plan.gateways - asked.count(ADDRESS)
+    needed["STATIC_ADDRESSES"] = len(public) + asked.plan.gateways + bool(asked.plan.sip_address) - asked.count(ADDRESS)
     return needed
 
 
