@@ -28,6 +28,7 @@ from components.model.settings import ExistingSubnet, Settings
 PAIR = 2
 FIRST_FREE = 4
 """AWS keeps the first four addresses of a subnet (facts/clouds.md 1.1), Google the first two and the last two."""
+LAST_FREE = 2
 EXAMPLE_PLACE = 20
 """Of an address that is likely to be free, in its network."""
 
@@ -100,8 +101,14 @@ def explain_immovable(draft: Draft) -> str:
         where = f"{facts.title} with its network" if facts.trial else facts.title
     if where:
         return (
-            f"a second node that takes calls over is not built for {where} yet, only for AWS, Google Cloud, given hosts, hypervisors and "
-            "webitel:cloud = local with webitel:local_network = bridged or nat, with webitel:tier = basic or extended"
+            f"a second node that takes calls over is not built for {where} yet, only for AWS, Google Cloud, given hosts, "
+            "hypervisors and webitel:cloud = local with webitel:local_network = bridged or nat, with webitel:tier = basic or "
+            "extended"
+        )
+    if facts.forwards_public and draft.is_given:
+        return (
+            f"nothing says yet that {facts.title} forwards an address of a network of another project's, which "
+            "webitel:existing_network may be; leave that out"
         )
     if facts.public_address is PublicAddress.OWN:
         return (
@@ -152,6 +159,8 @@ def explain_taken(draft: Draft, role: Role, address: IPv4Address) -> str:
     if address not in network:
         return f"not in the nodes' network {network}"
     if draft.facts.moved_by_cloud and int(address) - int(network.network_address) < FIRST_FREE:
+        return f"{draft.facts.title} keeps it for itself"
+    if draft.facts.forwards_public and int(network.broadcast_address) - int(address) < LAST_FREE:
         return f"{draft.facts.title} keeps it for itself"
     if network.prefixlen < 31 and address in (network.network_address, network.broadcast_address):
         return "no address for a node"

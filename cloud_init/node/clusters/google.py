@@ -27,7 +27,7 @@ class Machine:
 
     def aim(self, rule: str) -> str:
         """Return what a rule leads to on this machine, by the path of the rule: the adapter calls it as machine and rule."""
-        project = rule.split("/regions/")[0]
+        project = rule.partition("/regions/")[0]
         return f"{project}/zones/{self.zone}/targetInstances/{self.name}-{rule.rpartition('-')[2]}"
 
 

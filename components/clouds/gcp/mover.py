@@ -16,10 +16,10 @@ from pulumi_gcp import compute, config, projects, serviceaccount
 from components.model.naming import SIP
 from components.model.plan import Node, Plan
 
-OUTSIDE, INSIDE = "outside", "inside"
-"""The rule of the public address, and that of the private one."""
+OUTSIDE, INSIDE = "outside", ("tcp", "udp")
+"""The rule of the public address, of all protocols, and those of the private one: inside none is documented for all."""
 MOVE = ("compute.forwardingRules.get", "compute.forwardingRules.setTarget")
-"""Of the two rules alone."""
+"""Of these rules alone."""
 LEAD = ("compute.targetInstances.use",)
 """To what a rule may lead; a condition on names of these is not documented, so it is of the project's."""
 SCOPE = "https://www.googleapis.com/auth/compute"
@@ -29,7 +29,7 @@ ACCOUNT_MIN, ACCOUNT_MAX = 6, 30
 
 
 class Mover:
-    """One public address, two rules, and an account for the machines that take turns."""
+    """One public address and one private one, their rules, and an account for the machines that take turns."""
 
     def __init__(self, plan: Plan, labels: Mapping[str, str], parent: pulumi.Resource) -> None:
         self.plan, self.labels, self.parent = plan, labels, parent
@@ -42,7 +42,7 @@ class Mover:
             display_name=f"{plan.stack}: moves the address of SIP",
             opts=ResourceOptions(parent=parent),
         )
-        self.targets: dict[str, list[compute.TargetInstance]] = {OUTSIDE: [], INSIDE: []}
+        self.targets: dict[str, list[compute.TargetInstance]] = {side: [] for side in (OUTSIDE, *INSIDE)}
 
     @property
     def handle(self) -> str:
@@ -59,7 +59,7 @@ class Mover:
         return compute.InstanceServiceAccountArgs(email=self.account.email, scopes=[SCOPE])
 
     def aim(self, node: Node, zone: str, instance: compute.Instance, group: pulumi.Resource) -> None:
-        """Create what the rules lead to on a node: one for each, since Google changes two of one after the other."""
+        """Create what the rules lead to on a node: one for each, since Google changes those of one after the other."""
         for side, targets in self.targets.items():
             targets.append(
                 compute.TargetInstance(
@@ -71,33 +71,53 @@ class Mover:
                 )
             )
 
-    def forward(self, network: Input[str], subnetwork: Input[str]) -> list[compute.ForwardingRule]:
-        """Create the rules, of all protocols and ports, at first to the first node."""
-        outside = self.create_rule(OUTSIDE, load_balancing_scheme="EXTERNAL", ip_address=self.address.address)
-        inside = self.create_rule(
-            INSIDE,
-            load_balancing_scheme="INTERNAL",
-            ip_address=self.plan.sip_address,
-            network=network,
+    def forward(self, network: Input[str], subnetwork: Input[str]) -> None:
+        """Create the rules, at first to the first node."""
+        shared = compute.Address(
+            f"{SIP}-inside",
+            name=f"{self.plan.stack}-{SIP}-inside",
+            region=self.plan.region,
+            address_type="INTERNAL",
+            purpose="SHARED_LOADBALANCER_VIP",
             subnetwork=subnetwork,
+            address=self.plan.sip_address,
+            labels=self.labels,
+            opts=self.kept(),
         )
-        self.allow([outside, inside])
-        return [outside, inside]
+        outside = self.create_rule(
+            OUTSIDE,
+            load_balancing_scheme="EXTERNAL",
+            ip_address=self.address.address,
+            ip_protocol="L3_DEFAULT",
+            network_tier=self.address.network_tier,
+        )
+        inside = [
+            self.create_rule(
+                side,
+                load_balancing_scheme="INTERNAL",
+                ip_address=shared.address,
+                ip_protocol=side.upper(),
+                network=network,
+                subnetwork=subnetwork,
+                network_tier="PREMIUM",  # a project may have another one by default, which is refused inside
+            )
+            for side in INSIDE
+        ]
+        self.allow([outside, *inside])
 
-    def create_rule(self, side: str, **where: Input[str]) -> compute.ForwardingRule:
-        """Create a rule. It goes before everything that it may lead to by then."""
+    def create_rule(self, side: str, **what: Input[str]) -> compute.ForwardingRule:
+        """Create a rule of all ports. It goes before everything that it may lead to by then."""
         options = self.kept()
         options.ignore_changes, options.depends_on = ["target"], [*self.targets[side]]
         return compute.ForwardingRule(
             f"{SIP}-{side}",
             name=name_rule(self.plan.stack, side),
             region=self.plan.region,
-            ip_protocol="L3_DEFAULT",
             all_ports=True,
             target=self.targets[side][0].self_link,
             labels=self.labels,
             opts=options,
-            **where,
+            **what,
         )
 
     def allow(self, rules: list[compute.ForwardingRule]) -> None:

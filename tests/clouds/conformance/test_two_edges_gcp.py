@@ -32,14 +32,15 @@ def find(live: Live, type: str, name: str) -> Thing:
     return found
 
 
-def where(live: Live) -> dict[str, str]:
-    """To which node each address is forwarded."""
-    return {rule.get("ipAddress"): rule.get("target").rpartition("/")[2] for rule in live.world.all(RULE)}
+def where(live: Live) -> set[tuple[str, str, str]]:
+    """To what each protocol of each address is forwarded."""
+    return {(one.get("ipAddress"), one.get("ipProtocol"), one.get("target").rpartition("/")[2]) for one in live.world.all(RULE)}
 
 
-def at(live: Live, number: int) -> dict[str, str]:
+def at(live: Live, number: int) -> set[tuple[str, str, str]]:
     public = find(live, ADDRESS, "sip").get("address")
-    return {public: f"gcp-basic-edge-{number}-outside", SHARED: f"gcp-basic-edge-{number}-inside"}
+    inside = {(SHARED, side.upper(), f"gcp-basic-edge-{number}-{side}") for side in ("tcp", "udp")}
+    return {(public, "L3_DEFAULT", f"gcp-basic-edge-{number}-outside"), *inside}
 
 
 def test_the_addresses_go_with_whoever_takes_calls_and_no_run_moves_them_back(pair: Live) -> None:
@@ -49,7 +50,7 @@ def test_the_addresses_go_with_whoever_takes_calls_and_no_run_moves_them_back(pa
     second.take()
     assert where(pair) == at(pair, 2)
     assert pair.deployment.up() == []
-    assert {"sip-outside", "sip-inside"} <= set(pair.deployment.refresh())
+    assert {"sip-outside", "sip-tcp", "sip-udp"} <= set(pair.deployment.refresh())
     assert pair.deployment.up("--refresh") == []
     assert pair.deployment.preview() == []
     assert where(pair) == at(pair, 2)
@@ -58,7 +59,7 @@ def test_the_addresses_go_with_whoever_takes_calls_and_no_run_moves_them_back(pa
 def test_a_rule_that_stayed_behind_is_led_along(pair: Live) -> None:
     first = Node(pair.world, "edge-1")
     first.take()
-    inside = find(pair, RULE, "sip-inside")
+    inside = find(pair, RULE, "sip-udp")
     second = Node(pair.world, "edge-2")
     second.aim(inside.id, second.aim_of(inside.id))
     assert where(pair) != at(pair, 2)
@@ -80,7 +81,7 @@ def test_the_machines_may_do_that_and_nothing_else(pair: Live) -> None:
     assert {one.inputs["member"] for one in pair.world.all(MEMBER)} == {account.get("member")}
     assert "condition" not in find(pair, MEMBER, "sip-lead").inputs
     condition = find(pair, MEMBER, "sip-move").inputs["condition"]["expression"]
-    rules = (find(pair, RULE, f"sip-{side}") for side in ("outside", "inside"))
+    rules = (find(pair, RULE, f"sip-{side}") for side in ("outside", "tcp", "udp"))
     assert condition == " || ".join(f'resource.name == "{rule.id}"' for rule in rules)
     with pytest.raises(Refused, match=r"Required 'compute\.forwardingRules\.setTarget'"):
         Node(pair.world, "app-1").take()
@@ -106,11 +107,11 @@ def test_with_one_right_less_it_does_not_move(name: str, pair: Live) -> None:
 def test_a_rule_of_others_is_not_theirs_to_move(pair: Live) -> None:
     member = find(pair, MEMBER, "sip-move")
     condition = member.inputs["condition"]
-    other = {**condition, "expression": condition["expression"].replace("sip-inside", "sip-others")}
+    other = {**condition, "expression": condition["expression"].replace("sip-udp", "sip-others")}
     pair.world.edit(MEMBER, member.id, condition=other)
     try:
         with pytest.raises(Refused, match="forbidden"):
-            Node(pair.world, "edge-1").read(find(pair, RULE, "sip-inside").id)
+            Node(pair.world, "edge-1").read(find(pair, RULE, "sip-udp").id)
     finally:
         pair.world.edit(MEMBER, member.id, condition=condition)
 
@@ -122,7 +123,7 @@ def test_a_node_that_has_handed_over_is_replaced(pair: Live) -> None:
     pair.deployment.up("--replace", instance.urn)
     assert find(pair, INSTANCE, "edge-1").get("instanceId") != instance.get("instanceId")
     assert [(one.id, one.get("target")) for one in pair.world.all(RULE)] == [(one.id, one.get("target")) for one in rules]
-    assert len(pair.world.all(TARGET)) == 4
+    assert len(pair.world.all(TARGET)) == 6
     Node(pair.world, "edge-1").take()
     assert where(pair) == at(pair, 1)
     assert pair.deployment.preview() == []

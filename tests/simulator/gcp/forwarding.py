@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-
 from provider.server import Properties
 from tests.simulator.call import Call
 from tests.simulator.gcp.resources import ADDRESS, INSTANCE, LINK, NETWORK, SUBNETWORK, Google, take_private
@@ -52,13 +51,22 @@ class ForwardingRule(Google):
         if not target.get("zone").startswith(made["region"]):
             raise Refused(f"googleapi: Error 400: target {target.id} is not in region {made['region']}")
         address = self._take_inside(call) if inputs["loadBalancingScheme"] == "INTERNAL" else self._take_outside(call)
-        return {**made, "ipAddress": address, "target": LINK + target.id, "forwardingRuleId": call.lasting("forwardingRuleId", str)}
+        number = call.lasting("forwardingRuleId", str)
+        return {**made, "ipAddress": address, "target": LINK + target.id, "forwardingRuleId": number}
 
     def _take_inside(self, call: Call) -> str:
         if not call.inputs.get("subnetwork"):
             raise Refused("googleapi: Error 400: a network in custom subnet mode needs the subnetwork")
+        if call.inputs.get("ipProtocol") not in ("TCP", "UDP"):
+            raise Refused("googleapi: Error 400: internal protocol forwarding is documented for TCP and UDP")
         self.refer(call, NETWORK, call.inputs["network"], "network")
         subnetwork = self.refer(call, SUBNETWORK, call.inputs["subnetwork"], "subnetwork")
+        for address in call.world.all(ADDRESS):
+            shared = address.get("purpose") == "SHARED_LOADBALANCER_VIP"
+            if shared and subnetwork.key in address.uses and address.get("address") == call.inputs.get("ipAddress"):
+                call.use(address)
+                call.hold(f"{call.inputs['ipProtocol']} of {address.id}")
+                return str(address.get("address"))
         return take_private(call, subnetwork, call.inputs.get("ipAddress") or call.outputs.get("ipAddress"))
 
     def _take_outside(self, call: Call) -> str:
@@ -169,12 +177,10 @@ class Node:
             self.world.put(replace(found, inputs=inputs, outputs=outputs, uses=[*kept, wanted.key]))
 
     def take(self) -> None:
-        """Have both rules lead here."""
+        """Have all rules lead here."""
         for rule in self.world.all(RULE):
             self.aim(rule.id, self.aim_of(rule.id))
 
     def aim_of(self, rule: str) -> str:
         """What a rule leads to on this machine."""
         return f"{self.instance.id.replace('/instances/', '/targetInstances/')}-{rule.rpartition('-')[2]}"
-
-

@@ -1,5 +1,6 @@
 """A stand-in for a machine's metadata and for compute v1, in one server: no Google. It does what the discovery document of
-compute v1 (revision 20261106) says of forwardingRules.get and setTarget, and what `facts/edge-google.md` has from documentation."""
+compute v1 (revision 20261106) says of forwardingRules.get and setTarget, and what `facts/edge-google.md` has from documentation.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from contextlib import contextmanager
 from cloud_init.node.clusters import google
 
 TOKEN = "a token"
-RULES = tuple(f"projects/p/regions/europe-west3/forwardingRules/s-sip-{side}" for side in ("outside", "inside"))
+RULES = tuple(f"projects/p/regions/europe-west3/forwardingRules/s-sip-{side}" for side in ("outside", "tcp", "udp"))
 MACHINES = ("s-edge-1", "s-edge-2")
 SELF = "https://www.googleapis.com/compute/v1/"
 GET, SET, USE = "compute.forwardingRules.get", "compute.forwardingRules.setTarget", "compute.targetInstances.use"

@@ -60,19 +60,20 @@ def pair(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Pair]:
 
 def test_the_way_and_the_names_are_those_of_the_adapter() -> None:
     assert FACTS.address_moves.value in address_move.WAYS
-    assert [rule.rpartition("/")[2] for rule in RULES] == [name_rule("s", side) for side in (OUTSIDE, INSIDE)]
+    assert [rule.rpartition("/")[2] for rule in RULES] == [name_rule("s", side) for side in (OUTSIDE, *INSIDE)]
     assert {*MOVE, *LEAD} == Cloud().rights
     names = [name_account(stack) for stack in ("s", "gcp-basic", "a-stack-with-a-name-of-some-length", "x" * 40)]
     assert names[1] == "gcp-basic-sip" and all(6 <= len(name) <= 30 for name in names) and len(set(names)) == 4
 
 
-def test_both_rules_go_where_the_keeper_has_the_address_and_only_once(pair: Pair) -> None:
+def test_all_rules_go_where_the_keeper_has_the_address_and_only_once(pair: Pair) -> None:
     assert pair.look(0) == "" and not pair.cloud.calls, "they lead there already"
     assert pair.look(1) == ""
-    assert pair.cloud.calls == ["outside s-edge-2-outside", "inside s-edge-2-inside"] and pair.cloud.where() == {"s-edge-2"}
+    assert pair.cloud.calls == [f"{side} s-edge-2-{side}" for side in (OUTSIDE, *INSIDE)]
+    assert pair.cloud.where() == {"s-edge-2"}
     for _ in range(5):
         pair.look(1, address_move.SEE_SECONDS)
-    assert len(pair.cloud.calls) == 2
+    assert len(pair.cloud.calls) == 3
     pair.look(0)
     assert pair.cloud.where() == {"s-edge-1"}
 
@@ -81,25 +82,25 @@ def test_a_change_that_takes_a_while_is_waited_for_and_one_that_is_lost_is_made_
     pair.cloud.late = {}
     assert "does not say yet" in pair.look(1)
     pair.look(1)
-    assert len(pair.cloud.calls) == 2
+    assert len(pair.cloud.calls) == 3
     pair.look(1, address_move.LATE_SECONDS + 1)
-    assert len(pair.cloud.calls) == 4
+    assert len(pair.cloud.calls) == 6
     pair.cloud.settle()
     assert pair.look(1) == "" and pair.cloud.where() == {"s-edge-2"}
 
 
-@pytest.mark.parametrize("side", ["outside", "inside"])
+@pytest.mark.parametrize("side", ["outside", "udp"])
 def test_half_a_move_is_told_and_made_whole(side: str, pair: Pair) -> None:
     pair.cloud.refuses[side] = 429, "Rate Limit Exceeded"
     for _ in range(3):
         assert pair.look(1) == f"Google: europe-west3/forwardingRules/s-sip-{side}/setTarget: HTTP 429: Rate Limit Exceeded"
-    assert len(pair.cloud.calls) == 1 and len(pair.cloud.where()) == 2, "the other one has come"
+    assert len(pair.cloud.calls) == 2 and len(pair.cloud.where()) == 2, "the others have come"
     pair.cloud.refuses.clear()
     assert pair.look(1) == "" and pair.cloud.where() == {"s-edge-2"}
 
 
 def test_an_operation_that_has_failed_is_told(pair: Pair) -> None:
-    pair.cloud.fails.add("inside")
+    pair.cloud.fails.add("tcp")
     assert pair.look(1).endswith("HTTP 200: it failed later")
     pair.cloud.fails.clear()
     assert pair.look(1) == ""
@@ -112,12 +113,12 @@ def test_what_somebody_else_leads_away_is_led_back(pair: Pair) -> None:
     assert pair.look(1) == "" and pair.cloud.where() == {"s-edge-2"}
 
 
-@pytest.mark.parametrize("what", ["metadata", "inside"])
+@pytest.mark.parametrize("what", ["metadata", "tcp"])
 def test_a_move_that_hangs_ends_in_time(what: str, pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(google, "CALL_SECONDS", 0.2)
     monkeypatch.setattr(google, "METADATA_SECONDS", 0.2)
     pair.cloud.hangs.add(what)
-    assert pair.look(1).startswith("metadata: " if what == "metadata" else "Google: europe-west3/forwardingRules/s-sip-inside")
+    assert pair.look(1).startswith("metadata: " if what == "metadata" else "Google: europe-west3/forwardingRules/s-sip-tcp")
     pair.cloud.hangs.clear()
     monkeypatch.setattr(google, "CALL_SECONDS", 5.0)
     monkeypatch.setattr(google, "METADATA_SECONDS", 5.0)
