@@ -10,6 +10,11 @@ from policy.values import Inputs, maps_of, texts_of
 
 ALLOWED = frozenset({"ec2:AssignPrivateIpAddresses", "ec2:AssociateAddress"})
 """Both know resources, so that none is every one (service authorization reference of EC2)."""
+GOOGLE = frozenset({"compute.forwardingRules.get", "compute.forwardingRules.setTarget", "compute.targetInstances.use"})
+"""The first two of named rules alone; with the third by itself nothing can be changed (facts/edge-google.md 2)."""
+ON_ITS_OWN = ("_sip_lead",)
+"""The end of roles that are bound without a condition."""
+GRANTS = ("iAMBinding:IAMBinding", "iAMMember:IAMMember", "iAMPolicy:IAMPolicy")
 
 POLICIES = (
     "aws:iam/groupPolicy:GroupPolicy",
@@ -33,6 +38,26 @@ def check_rights(type: str, inputs: Inputs) -> Iterator[str]:
             yield f"managedPolicyArns: {arn}: write a policy with the rights that are needed"
     if type == "aws:ec2/instance:Instance" and inputs.get("iamInstanceProfile") and role_of(inputs) not in SERVED:
         yield "iamInstanceProfile: the node asks AWS for nothing"
+    yield from check_google(type, inputs)
+
+
+def check_google(type: str, inputs: Inputs) -> Iterator[str]:
+    """Find roles with other rights, roles that others write or that are of all things of a project, and accounts of machines
+    that need none."""
+    if type == "gcp:projects/iAMCustomRole:IAMCustomRole":
+        for right in texts_of(inputs.get("permissions")):
+            if right not in GOOGLE:
+                yield f"permissions: {right}: nodes need no other right than {' and '.join(sorted(GOOGLE))}"
+    if type.startswith("gcp:") and type.endswith(GRANTS):
+        role = inputs.get("role")
+        if not type.startswith("gcp:projects/iAMMember:"):
+            yield "it takes rights from others, or gives them: use projects.IAMMember"
+        elif isinstance(role, str) and "_sip_" not in role:
+            yield f"role: {role}: write a role with the rights that are needed"
+        elif isinstance(role, str) and not role.endswith(ON_ITS_OWN) and not inputs.get("condition"):
+            yield "condition: name the rules that may be changed"
+    if type == "gcp:compute/instance:Instance" and inputs.get("serviceAccount") and role_of(inputs) not in SERVED:
+        yield "serviceAccount: the node asks Google for nothing"
 
 
 def check_policy(path: str, policy: object) -> Iterator[str]:

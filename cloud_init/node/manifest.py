@@ -195,8 +195,8 @@ class FilesEntry(TypedDict):
 
 class MoveEntry(TypedDict):
     """How the cloud moves the address of SIP: the cloud's way, the public address that goes with it, and what the cloud knows
-    that by (AWS: an allocation's id; Hetzner: a floating address' id). `beside`: this node's own address on the interface where
-    the public one has to be, where no cloud translates it."""
+    that by (AWS: an allocation's id; Google: the paths of the rules that forward it; Hetzner: a floating address' id). `beside`:
+    this node's own address on the interface where the public one has to be, where no cloud translates it."""
 
     by: str
     public: str

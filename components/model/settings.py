@@ -313,7 +313,7 @@ class Settings(BaseModel):
     sip_address: IPv4Address | None = Field(
         None,
         description="The address by which phones, carriers and browsers reach the nodes with SIP, whichever has it: a free one "
-        "of the same layer-2 network, on onprem, local (bridged, nat) and hypervisors; on aws and hetzner of the "
+        "of the same layer-2 network, on onprem, local (bridged, nat) and hypervisors; on aws, gcp and hetzner of the "
         "nodes' subnet, and a public one is made for it. Two such nodes on onprem need it; with one it makes a second one no "
         "change of address.",
         examples=["10.20.0.5"],

@@ -27,7 +27,8 @@ from components.model.settings import ExistingSubnet, Settings
 
 PAIR = 2
 FIRST_FREE = 4
-"""AWS keeps the first four addresses of a subnet (facts/clouds.md 1.1)."""
+"""AWS keeps the first four addresses of a subnet (facts/clouds.md 1.1), Google the first two and the last two."""
+LAST_FREE = 2
 EXAMPLE_PLACE = 20
 """Of an address that is likely to be free, in its network."""
 
@@ -126,8 +127,14 @@ def explain_immovable(draft: Draft) -> str:
         return f"a second node cannot take calls over on {facts.title}: {facts.address_stays}"
     if where:
         return (
-            f"a second node that takes calls over is not built for {where} yet, only for AWS, Hetzner, given hosts, hypervisors "
-            "and webitel:cloud = local with webitel:local_network = bridged or nat, with webitel:tier = basic or extended"
+            f"a second node that takes calls over is not built for {where} yet, only for AWS, Google Cloud, Hetzner, given "
+            "hosts, hypervisors and webitel:cloud = local with webitel:local_network = bridged or nat, with webitel:tier = basic "
+            "or extended"
+        )
+    if facts.forwards_public and draft.is_given:
+        return (
+            f"nothing says yet that {facts.title} forwards an address of a network of another project's, which "
+            "webitel:existing_network may be; leave that out"
         )
     if facts.public_address is PublicAddress.OWN and not facts.moved_by_cloud:
         return (
@@ -150,7 +157,7 @@ def check_outside(draft: Draft, role: Role) -> Iterator[Problem]:
 
 def check_one_subnet(draft: Draft, role: Role) -> Iterator[Problem]:
     """Find nodes in different zones where the address moves within one subnet."""
-    if not draft.facts.moved_by_cloud:
+    if not draft.facts.moved_by_cloud or not draft.facts.has_zone_subnets:
         return
     first, *others = (draft.zone_of(role.name, n) for n in range(1, draft.counts[role.name] + 1))
     for n, zone in enumerate(others, PAIR):
@@ -178,6 +185,8 @@ def explain_taken(draft: Draft, role: Role, address: IPv4Address) -> str:
     if address not in network:
         return f"not in the nodes' network {network}"
     if draft.facts.moved_by_cloud and int(address) - int(network.network_address) < FIRST_FREE:
+        return f"{draft.facts.title} keeps it for itself"
+    if draft.facts.forwards_public and int(network.broadcast_address) - int(address) < LAST_FREE:
         return f"{draft.facts.title} keeps it for itself"
     if network.prefixlen < 31 and address in (network.network_address, network.broadcast_address):
         return "no address for a node"

@@ -22,6 +22,7 @@ FOUND = {
     "facts/edge-aws.md": "who read AWS' pages, its reference of rights and the provider's code",
     "facts/backups.md": "who read the vendors' pages, 2026-11-30",
     "facts/edge-hetzner.md": "who read the API's interface and the provider's code",
+    "facts/edge-google.md": "who read Google's pages, its discovery document and the provider's code",
     "facts/real-clouds.md": "who ran real plugins, 2026-11-28",
     "facts/clouds.md": "who read the vendors' pages",
     "facts/schemas/README.md": "who read the SDKs and providers",

@@ -16,7 +16,7 @@ from typing import Protocol
 from ..ask.view import View
 from ..manifest import MANIFEST, Manifest, ProbeEntry, load_manifest
 from ..system import Unhealthy, write_private
-from . import ec2, hcloud, sip_address
+from . import ec2, google, hcloud, sip_address
 from .ec2 import MoveError
 from .sip_address import HELD, is_here
 
@@ -75,7 +75,44 @@ class Aws:
         return False
 
 
-WAYS: dict[str, Callable[[Manifest], Way]] = {"aws": Aws, "hetzner": hcloud.Hetzner}
+class Gcp:
+    """Rules of Google's that forward a public and a private address whole: both lead here, or it is not done. An answer to a
+    change comes before the change, so where a rule leads is asked afterwards, and a change that was lost is made again."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self.rules_paths = manifest["address_move"]["handle"].split()
+        self.metadata = google.Metadata()
+        self.rules = google.Rules(self.metadata, manifest["address"])
+        self.moved = -math.inf
+
+    def list_astray(self) -> dict[str, str]:
+        """Return the rules that lead elsewhere, with what each has to lead to."""
+        machine = self.metadata.look()
+        wanted = {rule: machine.aim(rule) for rule in self.rules_paths}
+        return {rule: target for rule, target in wanted.items() if self.rules.find_target(rule) != target}
+
+    def move(self) -> None:
+        """Have every rule lead here that does not; one that fails does not keep the others."""
+        failed: list[MoveError] = []
+        for rule, target in self.list_astray().items():
+            try:
+                self.rules.aim(rule, target)
+            except MoveError as error:
+                failed.append(error)
+        self.moved = time.monotonic()
+        if failed:
+            raise failed[0]
+
+    def complete(self) -> bool:
+        """Look where the rules lead."""
+        astray = self.list_astray()
+        if astray and time.monotonic() - self.moved > LATE_SECONDS:
+            print(f"{', '.join(rule.rpartition('/')[2] for rule in astray)}: led elsewhere", flush=True)
+            self.move()
+        return not astray
+
+
+WAYS: dict[str, Callable[[Manifest], Way]] = {"aws": Aws, "gcp": Gcp, "hetzner": hcloud.Hetzner}
 """By what the manifest calls them."""
 
 

@@ -12,9 +12,11 @@ import pulumi
 from pulumi import Input, Output, RunError
 from pulumi_gcp import Provider, compute, config, dns
 
-from components.clouds.base import Cloud, Machine, NodeGroup
+from components.clouds.base import Cloud, Machine, NodeGroup, SharedAddress
 from components.clouds.gcp.budget import create_budget
+from components.clouds.gcp.mover import Mover
 from components.model.catalogue.services import CATALOGUE
+from components.model.catalogue.standby import ADDRESS
 from components.model.catalogue.tiers import TIERS
 from components.model.machine import Public
 from components.model.naming import disk_name
@@ -57,6 +59,9 @@ class Adapter(Cloud):
 
     def create_network(self) -> None:
         self.labels = {**self.settings.tags, "stack": self.plan.stack, "managed-by": "webitel"}
+        self.mover = Mover(self.plan, self.labels, self) if self.plan.sip_address else None
+        if self.mover:
+            self.shared = SharedAddress(self.mover.address.address, self.mover.handle)
         # Names of projects: of a network shared by several, its firewalls are in the one that has it.
         self.way_out: list[pulumi.Resource] = []
         self.network: Input[str]
@@ -163,11 +168,13 @@ class Adapter(Cloud):
                 allows=allow(found),
             )
         for peer in dict.fromkeys(peer for one in openings for peer in one.roles):
-            # Tags of sources count for private addresses only.
+            # Tags of sources count for the private addresses of machines only, not for one that is forwarded to them.
+            turns = self.plan.sip_address and any(ADDRESS in node.services for node in self.plan.nodes if node.role == peer)
             self.open_or_close(
                 f"{role}-from-{peer}",
                 "INGRESS",
                 source_tags=[self.tag(peer)],
+                source_ranges=[f"{self.plan.sip_address}/32"] if turns else None,
                 target_tags=[self.tag(role)],
                 allows=allow(one for one in openings if peer in one.roles),
             )
@@ -222,6 +229,7 @@ class Adapter(Cloud):
         # Its first boot installs packages.
         options.depends_on = [*self.egress[node.role], *(self.way_out if node.public is Public.NO else [])]
         policy = self.placement_policies.get(node.role)
+        moves = self.mover if ADDRESS in node.services else None
         instance = compute.Instance(
             node.key,
             name=node.name,
@@ -267,12 +275,15 @@ class Adapter(Cloud):
                 availability_domain=(node.n - 1) % DOMAINS + 1 if policy else None,
             ),
             resource_policies=policy.id if policy else None,  # one text, not a list
+            service_account=moves.identity() if moves else None,
             # Lifted only by an update of its own before: with it, neither `destroy` nor a lowered count nor a replacement
             # could delete the instance. What must not be lost stands on disks that no instance deletes.
             deletion_protection=False,
             labels=labels,
             opts=options,
         )
+        if moves:
+            moves.aim(node, self.zone_of(node), instance, group)
         return Machine(
             machine_id=instance.instance_id,  # `id` is made of names and stays when the instance is replaced
             private_address=node.private_address or "",
@@ -280,6 +291,11 @@ class Adapter(Cloud):
             devices={purpose: f"/dev/disk/by-id/google-{purpose}" for purpose in disks},
             needs=(instance,),
         )
+
+    def finish_shared(self) -> None:
+        if self.mover:
+            first = self.plan.nodes_with(ADDRESS)[0]
+            self.mover.forward(self.network, first.subnet or self.subnetwork.id)
 
     def zone_of(self, node: Node) -> str:
         """Return the name of a node's zone; all else is the region's."""

@@ -12,12 +12,20 @@ WAYS: Mapping[str, Way] = {
     "gcp:compute/address:Address": made_of("projects/{project}/regions/{region}/addresses/{name}"),
     "gcp:compute/disk:Disk": made_of("projects/{project}/zones/{zone}/disks/{name}"),
     "gcp:compute/firewall:Firewall": made_of("projects/{project}/global/firewalls/{name}"),
+    "gcp:compute/forwardingRule:ForwardingRule": made_of("projects/{project}/regions/{region}/forwardingRules/{name}"),
     "gcp:compute/instance:Instance": made_of("projects/{project}/zones/{zone}/instances/{name}"),
     "gcp:compute/network:Network": made_of("projects/{project}/global/networks/{name}"),
     "gcp:compute/resourcePolicy:ResourcePolicy": made_of("projects/{project}/regions/{region}/resourcePolicies/{name}"),
     "gcp:compute/router:Router": made_of("projects/{project}/regions/{region}/routers/{name}"),
     "gcp:compute/routerNat:RouterNat": made_of("{project}/{region}/{router}/{name}"),
     "gcp:compute/subnetwork:Subnetwork": made_of("projects/{project}/regions/{region}/subnetworks/{name}"),
+    "gcp:compute/targetInstance:TargetInstance": made_of("projects/{project}/zones/{zone}/targetInstances/{name}"),
+    "gcp:projects/iAMCustomRole:IAMCustomRole": made_of("projects/{project}/roles/{roleId}"),
+    # Asked for twice it is there once.
+    "gcp:projects/iAMMember:IAMMember": Way(lambda inputs, answer: []),
+    "gcp:serviceaccount/account:Account": made_of(
+        "projects/{project}/serviceAccounts/{accountId}@{project}.iam.gserviceaccount.com"
+    ),
     "gcp:monitoring/notificationChannel:NotificationChannel": Way(
         lambda inputs, answer: [answer["name"]],
         "gcp:monitoring/getNotificationChannel:getNotificationChannel",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from components.model.clouds.consoles import Console
 from components.model.clouds.disk_keys import DiskKeys
 from components.model.clouds.existing import GivenNetworks
-from components.model.clouds.facts import CloudFacts, PublicAddress, Refusal, Sources
+from components.model.clouds.facts import AddressMove, CloudFacts, PublicAddress, Refusal, Sources
 from components.model.clouds.tags import TagRules
 from components.model.machine import Public
 
@@ -84,6 +84,7 @@ FACTS = CloudFacts(
         words="lower case letters, digits, _ and -, names of at most 63 that begin with a letter, values of at most 63",
         reserved=("stack", "managed-by", "role", "node", "goog-.*"),
     ),
+    address_moves=AddressMove.GCP,  # facts/edge-google.md
     closed_mail_ports=(25,),  # real-clouds.md B21
     console=Console(
         way="`gcloud compute instances add-metadata NODE --metadata serial-port-enable=TRUE`, then "

@@ -13,9 +13,12 @@ from typing import Any
 from pulumi_gcp import cloudquota, organizations
 
 from components.clouds.gcp.facts import FACTS
+from components.clouds.gcp.mover import INSIDE, OUTSIDE
 from components.clouds.questions import Asked, fetch, known
+from components.model.catalogue.standby import ADDRESS as SIP_ADDRESS
 from components.model.clouds.offers import Finding, Quota
 from components.model.machine import Public
+from components.model.naming import SIP
 from components.model.plan import Plan
 
 REST = "https://compute.googleapis.com"
@@ -23,6 +26,7 @@ COMPUTE = "gcp:compute"
 ADDRESS, DISK, FIREWALL, NETWORK = (
     f"{COMPUTE}/{name}" for name in ("address:Address", "disk:Disk", "firewall:Firewall", "network:Network")
 )
+RULE, TARGET = f"{COMPUTE}/forwardingRule:ForwardingRule", f"{COMPUTE}/targetInstance:TargetInstance"
 DISK_METRICS = {"pd-ssd": "SSD_TOTAL_GB", "hyperdisk-balanced": "HDB_TOTAL_GB"}
 """The metric that counts a kind of disk."""
 FAMILIES = "CPUS-PER-VM-FAMILY-per-project-region"
@@ -64,7 +68,12 @@ def count_in_region(asked: Asked) -> Counter[str]:
         sizes = [disk.size_gib for disk in node.disks if (disk.purpose not in kept if disk.is_data else node in asked.missing)]
         needed[DISK_METRICS.get(FACTS.disk_type_for(node.machine_type), "")] += sum(sizes)
     public = [node for node in asked.plan.nodes if node.public is Public.SERVICE]
-    needed["STATIC_ADDRESSES"] = len(public) + asked.plan.gateways - asked.count(ADDRESS)
+    own = asked.count(ADDRESS) - asked.has(ADDRESS, f"{SIP}-inside")
+    needed["STATIC_ADDRESSES"] = len(public) + asked.plan.gateways + bool(asked.plan.sip_address) - own
+    if asked.plan.sip_address:  # each rule leads to a target of its own on every node
+        rules, turns = len((OUTSIDE, *INSIDE)), len(asked.plan.nodes_with(SIP_ADDRESS))
+        needed["FORWARDING_RULES"] = rules - asked.count(RULE)
+        needed["TARGET_INSTANCES"] = rules * turns - asked.count(TARGET)
     return needed
 
 

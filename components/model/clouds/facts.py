@@ -46,12 +46,14 @@ class AddressMove(StrEnum):
     """How the one address of SIP goes from one node to the other. `NEVER`: not built. `ARP`: the node takes it, and its
     neighbours follow. `AWS`: a secondary private address that the node has EC2 move to its own interface, with the Elastic IP
     that is translated to it; the address' packets stay within its subnet, so within one zone. `HETZNER`: an alias of the server
-    in the network, and a floating address that the node has on its own interface.
+    in the network, and a floating address that the node has on its own interface. `GCP`: rules that forward a public
+    and a private address of the region to one instance, which the node has Google lead to itself; nothing is translated.
     """
 
     NEVER = ""
     ARP = "arp"
     AWS = "aws"
+    GCP = "gcp"
     HETZNER = "hetzner"
 
 
@@ -235,6 +237,11 @@ class CloudFacts:
     def moved_by_cloud(self) -> bool:
         """Whether the cloud has to be asked to move the address of SIP, which has a public one of its own there."""
         return self.address_moves not in (AddressMove.NEVER, AddressMove.ARP)
+
+    @property
+    def forwards_public(self) -> bool:
+        """Whether packets to the public address of SIP come with that, and the node has to translate it itself."""
+        return self.address_moves is AddressMove.GCP
 
     @property
     def in_earnest(self) -> bool:

@@ -119,6 +119,23 @@ def test_where_no_cloud_translates_the_public_address_is_the_nodes_own_for_that_
     assert "address_token" not in str((app.files, app.manifest)), "no other node gets it"
 
 
+def test_where_a_cloud_forwards_the_public_address_the_node_translates_it_packet_by_packet() -> None:
+    settings = Settings.model_validate({"cloud": "gcp", "tier": "basic", "counts": {"edge": 2}})
+    plan = make_plan(settings, "s")
+    edge, app = (compose_configuration(plan, plan.node(key), settings) for key in ("edge-1", "app-1"))
+    assert edge.manifest["address_move"] == {"by": "gcp", "public": "{{address:sip.public}}", "handle": "{{address:sip.handle}}"}
+    text = edge.files[NFTABLES]
+    assert "ip daddr {{address:sip.public}} ip daddr set 10.20.0.39" in text
+    assert "ip saddr 10.20.0.39 ip saddr set {{address:sip.public}}" in text
+    assert text.index("ip daddr 10.20.0.0/16 accept") < text.index("ip saddr 10.20.0.39 ip saddr set"), "not inside the network"
+    assert "interface = ext/10.20.0.39!{{address:sip.public}};int/10.20.0.39" in edge.files[RTPENGINE]
+    assert "ip_forwarding = false" in edge.files["/etc/default/instance_configs.cfg"], "the keeper has the address, nobody else"
+    assert "sip.public" not in app.files[NFTABLES]
+    other = Settings.model_validate({"cloud": "aws", "tier": "basic", "counts": {"edge": 2}})
+    plan = make_plan(other, "s")
+    assert "sip.public" not in compose_configuration(plan, plan.node("edge-1"), other).files[NFTABLES], "AWS translates"
+
+
 def test_web_is_ready_on_both() -> None:
     assert f"ip daddr {ADDRESS} tcp dport {{ 80, 443 }} redirect" in lines("edge-2", NFTABLES)
     upstream = configure("edge-2").files["/etc/nginx/sites-enabled/default"]

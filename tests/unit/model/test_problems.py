@@ -155,16 +155,16 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (
         {"cloud": "azure", "counts": {"edge": 2}},
         "webitel:counts.edge = 2: a second node that takes calls over is not built for Azure yet, only for AWS, "
-        "Hetzner, given hosts, hypervisors and webitel:cloud = local with webitel:local_network = bridged or nat, with "
-        "webitel:tier = basic or extended; use 1",
+        "Google Cloud, Hetzner, given hosts, hypervisors and webitel:cloud = local with webitel:local_network = bridged or nat, "
+        "with webitel:tier = basic or extended; use 1",
     ),
     (
         {"cloud": "local", "local_network": "late_network", "counts": {"edge": 2}},
         "is not built for this machine with its network yet",
     ),
     (
-        {"cloud": "gcp", "tier": "extended", "counts": {"sip": 2}},
-        "webitel:counts.sip = 2: a second node that takes calls over is not built for Google Cloud",
+        {"cloud": "azure", "tier": "extended", "counts": {"sip": 2}},
+        "webitel:counts.sip = 2: a second node that takes calls over is not built for Azure",
     ),
     ({"cloud": "local", "counts": {"edge": 3}}, "webitel:counts.edge = 3: OpenSIPS cannot run twice yet; use 1"),
     (

@@ -84,6 +84,11 @@ WRONG: list[tuple[str, str, Mapping[str, Any]]] = [
     ("no-wide-rights", "aws:iam/role:Role", {"managedPolicyArns": ["arn:aws:iam::aws:policy/AdministratorAccess"]}),
     ("no-wide-rights", "aws:iam/rolePolicyAttachment:RolePolicyAttachment", {"policyArn": "arn"}),
     ("no-wide-rights", "aws:ec2/instance:Instance", {"iamInstanceProfile": "admin", "tags": {"webitel:role": "app"}}),
+    ("no-wide-rights", "gcp:projects/iAMCustomRole:IAMCustomRole", {"permissions": ["compute.instances.delete"]}),
+    ("no-wide-rights", "gcp:projects/iAMMember:IAMMember", {"role": "roles/editor"}),
+    ("no-wide-rights", "gcp:projects/iAMMember:IAMMember", {"role": "projects/p/roles/s_sip_move"}),
+    ("no-wide-rights", "gcp:projects/iAMPolicy:IAMPolicy", {"policyData": "{}"}),
+    ("no-wide-rights", "gcp:compute/instance:Instance", {"serviceAccount": {"email": "x"}, "labels": {"role": "app"}}),
     ("no-metadata-without-token", "aws:ec2/instance:Instance", {"instanceType": "m7a.large"}),
     ("no-metadata-without-token", "aws:ec2/instance:Instance", {"metadataOptions": {"httpTokens": "optional"}}),
     (
