@@ -46,7 +46,7 @@ def settle(engine: Engine, state: dict[str, Any], pending: Sequence[Mapping[str,
         state["deployment"]["resources"] = resources
         # An import drops the operations. Interrupted here, the next run goes on with what was adopted, and as yet unread.
         engine.run("stack", "import", stdin=json.dumps(state))
-    if targets := sorted(unsure | {urn for urn in found if not find_way(begun[urn]).unread}):
+    if targets := sorted(unsure | found.keys()):
         # In the checkout, where the project's own provider is.
         engine.run(
             "refresh",

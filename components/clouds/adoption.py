@@ -23,7 +23,7 @@ class Way:
     error that means no more than that there is none. `ask` is for what no function tells. Without both an id is made of the
     inputs alone. `look` asks for this very thing, by code of the cloud's own. `imported`: that id is for an import only, at
     which the provider finds out the one it reads by. `unread`: the provider may never answer where it is to read such a thing
-    again, so it is not asked.
+    again, so only what an interruption left is read.
     """
 
     ids: Callable[[Values, Values], list[str]]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from typing import Any
 
 import pulumi
 from pulumi import Input, Output, ResourceOptions
@@ -105,7 +106,7 @@ class Mover:
         ]
         self.allow([outside, *inside])
 
-    def create_rule(self, side: str, **what: Input[str]) -> compute.ForwardingRule:
+    def create_rule(self, side: str, **what: Any) -> compute.ForwardingRule:
         """Create a rule of all ports. It goes before everything that it may lead to by then."""
         options = self.kept()
         options.ignore_changes, options.depends_on = ["target"], [*self.targets[side]]
