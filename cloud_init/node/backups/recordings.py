@@ -18,8 +18,9 @@ from typing import NamedTuple, TypedDict
 from ..manifest import FilesEntry, Manifest
 from ..report import MachineRow
 from ..system import Tell, is_running, run, run_while, write_private
-from .jobs import LATE_SECONDS, describe_age, describe_unlooked, is_overdue
+from .jobs import LATE_SECONDS
 from .repository import LONG_SECONDS, NO_ANSWER, OTHER_KEY, BackupError, Place, find_meaning, reach
+from .status import describe_age, describe_unlooked, is_overdue
 
 CONFIG, CIPHER = pathlib.Path("/etc/webitel/rclone.conf"), pathlib.Path("/etc/webitel/backup-cipher")
 AUTHORITY = pathlib.Path("/etc/webitel/backup-authority.pem")
