@@ -162,7 +162,7 @@ def commands() -> Mapping[str, frozenset[str]]:
 
 
 def wrong_commands(text: str) -> Iterator[str]:
-    """`./webitel X --option` where there is no command X or X has no such option, and `ssh` with one of another program and no `--`."""
+    """`./webitel X --option` where there is no command X or X has no such option; `ssh` with another program's and no `--`."""
     for word, rest in COMMAND.findall(text):
         name = f"{word} {rest.split()[0]}" if rest and f"{word} {rest.split()[0]}" in commands() else word
         if name not in commands():

@@ -1,4 +1,4 @@
-"""A bucket that fails half-way through a restore from another deployment's backups: while the database's files come, while its log
+"""A bucket that fails half-way through a restore of another deployment's backups: while the database's files come, while its log
 is read, while recordings come. The running database goes on, what failed is named, and the same command goes on with what came."""
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ __all__ = ["world"]
 
 PIECES, READ = 12, 3
 """Of the log: those with a row each that come after the backup, and after how many of them the bucket fails."""
-ROWS = "insert into big select n, string_agg(md5(random()::text), '') from generate_series(1, 20000) n, generate_series(1, 100) group by n"
+ROWS = """
+insert into big select n, string_agg(md5(random()::text), '') from generate_series(1, 20000) n, generate_series(1, 100) group by n
+"""
 CAME_BYTES = 10 << 20
 FILES, FEW = 300, 5
 

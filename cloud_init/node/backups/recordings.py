@@ -16,11 +16,8 @@ from collections.abc import Callable
 from typing import NamedTuple, TypedDict
 
 from ..manifest import FilesEntry, Manifest
-from ..report import MachineRow
 from ..system import Tell, is_running, run, run_while, write_private
-from .jobs import LATE_SECONDS
 from .repository import LONG_SECONDS, NO_ANSWER, OTHER_KEY, BackupError, Place, find_meaning, reach
-from .status import describe_age, describe_unlooked, is_overdue
 
 CONFIG, CIPHER = pathlib.Path("/etc/webitel/rclone.conf"), pathlib.Path("/etc/webitel/backup-cipher")
 AUTHORITY = pathlib.Path("/etc/webitel/backup-authority.pem")
@@ -115,7 +112,9 @@ def bring(entry: FilesEntry | Place, beside: pathlib.Path, wanted: pathlib.Path,
     if done.returncode == 0:
         return set()
     if missed[0] >= MISSED:
-        raise BackupError(f"{NO_ANSWER} any more; no file is in its place yet, and the same command goes on with what came so far")
+        raise BackupError(
+            f"{NO_ANSWER} any more; no file is in its place yet, and the same command goes on with what came so far"
+        )
     failed = {found[1]: found[2] for found in FAILED.finditer(done.stderr)}
     if not failed or not all(DAMAGED.search(why) for why in failed.values()):
         raise explain(done.stderr)
@@ -260,21 +259,3 @@ def move_in(beside: pathlib.Path, folder: pathlib.Path, wanted: pathlib.Path, da
                 moved += 1
             (beside / name).unlink()
     return moved
-
-
-def report(manifest: Manifest) -> list[MachineRow]:
-    """Say how old the bucket's newest copy is, on the node that makes it."""
-    entry: FilesEntry | None = manifest.get("backup_files")
-    memory = remember()
-    if entry is None:
-        return []
-    row: MachineRow = {"name": "recordings' backup", "healthy": True, "why": ""}
-    if not (memory["copied"] or memory["problem"]):
-        unlooked = is_overdue(CONFIG, BUSY) and is_running(entry["unit"])
-        return [row | {"warning": True, "why": describe_unlooked("webitel-backup-files")}] if unlooked else []
-    age = describe_age(time.time() - memory["copied"]) if memory["copied"] else ""
-    if memory["problem"]:
-        return [row | {"warning": True, "why": f"{memory['problem']}; {f'copied {age} ago' if age else 'nothing is copied yet'}"}]
-    if time.time() - memory["copied"] > LATE_SECONDS:
-        return [row | {"warning": True, "why": f"late: copied {age} ago"}]
-    return [row | {"why": f"copied {age} ago"}]

@@ -1,13 +1,14 @@
-"""What `status` says of the database's backups, of a restore that has not ended, and how both kinds of backup say their age."""
+"""What `status` says of the database's backups, of a restore that has not ended, and of recordings' backup."""
 
 import fcntl
 import pathlib
 import time
 
 from ..clusters import database_data
-from ..manifest import Manifest
+from ..manifest import FilesEntry, Manifest
 from ..report import MachineRow
-from . import jobs, marks, repository, verified
+from ..system import is_running
+from . import jobs, marks, recordings, repository, verified
 from .jobs import LATE_SECONDS, find_missed, find_newest_full, find_waiting
 from .repository import BackupError
 
@@ -70,6 +71,24 @@ def report_restore(data: pathlib.Path, now: float) -> MachineRow | None:
         why = f"one to {to} is made ready in {marks.beside(data, 'restored')} since {age}, and nothing is changed yet"
         return row | {"warning": now - database_data.restore_mark(data).stat().st_mtime > LATE_SECONDS, "why": f"{why}: {again}"}
     return row | {"warning": True, "why": f"one to {to} is not finished since {age}: {again}"}
+
+
+def report_files(manifest: Manifest) -> list[MachineRow]:
+    """Say how old the bucket's newest copy is, on the node that makes it."""
+    entry: FilesEntry | None = manifest.get("backup_files")
+    memory = recordings.remember()
+    if entry is None:
+        return []
+    row: MachineRow = {"name": "recordings' backup", "healthy": True, "why": ""}
+    if not (memory["copied"] or memory["problem"]):
+        unlooked = is_overdue(recordings.CONFIG, recordings.BUSY) and is_running(entry["unit"])
+        return [row | {"warning": True, "why": describe_unlooked("webitel-backup-files")}] if unlooked else []
+    age = describe_age(time.time() - memory["copied"]) if memory["copied"] else ""
+    if memory["problem"]:
+        return [row | {"warning": True, "why": f"{memory['problem']}; {f'copied {age} ago' if age else 'nothing is copied yet'}"}]
+    if time.time() - memory["copied"] > LATE_SECONDS:
+        return [row | {"warning": True, "why": f"late: copied {age} ago"}]
+    return [row | {"why": f"copied {age} ago"}]
 
 
 def waits_for_look(manifest: Manifest) -> bool:
