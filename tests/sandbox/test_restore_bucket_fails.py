@@ -1,5 +1,5 @@
-"""A bucket that fails half-way through a restore of another deployment's backups: while the database's files come, while its log
-is read, while recordings come. The running database goes on, what failed is named, and the same command goes on with what came."""
+"""A bucket that fails half-way through a restore from elsewhere: while the files of the database come, while its log
+is read, while recordings come. The running database goes on, what failed is named, the same command goes on with what came."""
 
 from __future__ import annotations
 
