@@ -14,7 +14,7 @@ from cloud_init.boot import compose_boot_texts
 from cloud_init.compose import Configuration, compose_configuration
 from cloud_init.node.apply.files import PLACEHOLDER
 from components.clouds.base import Cloud
-from components.model.backup import list_own_buckets, refuse_to_lose_buckets
+from components.model.backup import BUCKET_KEY, list_own_buckets, refuse_to_lose_buckets
 from components.model.catalogue.service import Front
 from components.model.catalogue.services import find_front
 from components.model.catalogue.standby import ADDRESS
@@ -69,7 +69,7 @@ def deploy() -> None:
     secrets = Secrets(
         "secrets",
         names=plan.secrets,
-        generations=settings.rotate,
+        generations={name: number for name, number in settings.rotate.items() if name != BUCKET_KEY},
         domain=plan.domain,
         certificate=secret_settings()["certificate_pem"] if settings.certificate == "provided" else None,
         web_names=settings.web_names,

@@ -362,8 +362,13 @@ def show_logs(service: str | None, lines: int, since: str, grep: str, *, stamped
             file=sys.stderr,
         )
         return 1
+    units = [f"--unit={unit}" for entry in chosen for unit in entry["units"]]
+    if not units:
+        # Without one journalctl shows everything, the machine's own lines too.
+        having = ", ".join(entry["name"] for entry in services if entry["units"])
+        print(f"{service} has no unit and so no log of its own; on this node these have: {having}", file=sys.stderr)
+        return 1
     command = ["journalctl", "--no-pager", "-o", "short-unix" if stamped else "short-iso", "-n", str(lines)]
     command += [f"--since={since}"] if since else []
     command += [f"--grep={grep}"] if grep else []
-    command += [f"--unit={unit}" for entry in chosen for unit in entry["units"]]
-    return subprocess.run(command, check=False).returncode
+    return subprocess.run([*command, *units], check=False).returncode

@@ -5,6 +5,7 @@ import glob
 import os
 import pathlib
 import secrets
+import shutil
 import subprocess
 import time
 from collections.abc import Callable
@@ -12,6 +13,8 @@ from collections.abc import Callable
 from .install import NATIVE
 
 COMMAND_SECONDS = 120
+ASK_SECONDS = 20.0
+"""Between two questions whether a long program is to go on."""
 ENDED, NOT_INSTALLED = 124, 127
 """Exit statuses, as timeout(1) and a shell use them, of a program that hung and of one that does not exist."""
 
@@ -121,6 +124,29 @@ def run(
         return subprocess.CompletedProcess(command, ENDED, "", f"{command[0]} did not end within {timeout:.0f} s")
     except FileNotFoundError:
         return subprocess.CompletedProcess(command, NOT_INSTALLED, "", f"{command[0]} is not installed")
+
+
+def run_while(
+    goes_on: Callable[[], bool], command: list[str], timeout: float, more: dict[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """As `run`, and ask every so often whether there is any sense in it; where not, it is killed and reads as `ENDED`."""
+    if shutil.which(command[0]) is None:
+        return subprocess.CompletedProcess(command, NOT_INSTALLED, "", f"{command[0]} is not installed")
+    until = time.monotonic() + timeout
+    environment = os.environ | NATIVE | {"LC_ALL": "C.UTF-8"} | more
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace", env=environment
+    ) as process:
+        while True:
+            try:
+                output, errors = process.communicate(timeout=ASK_SECONDS)
+            except subprocess.TimeoutExpired:
+                if goes_on() and time.monotonic() < until:
+                    continue
+                process.kill()
+                output, errors = process.communicate()
+                return subprocess.CompletedProcess(command, ENDED, output, errors)
+            return subprocess.CompletedProcess(command, process.returncode, output, errors)
 
 
 def systemctl(*arguments: str, timeout: float = COMMAND_SECONDS) -> subprocess.CompletedProcess[str]:

@@ -28,6 +28,8 @@ VERSION_DAYS = 30
 """At least so long a bucket that the deployment makes keeps what was deleted or replaced in it."""
 CREDENTIALS = ("backup_key", "backup_secret")
 """Settings that are secrets: the bucket's log-in."""
+BUCKET_KEY = CREDENTIALS[0]
+"""By this name `webitel:rotate` has another key made for the bucket that the deployment makes."""
 CIPHER = "backup_cipher"
 """The secret that everything in the bucket is enciphered with."""
 RCLONE = "rclone"

@@ -162,7 +162,7 @@ def commands() -> Mapping[str, frozenset[str]]:
 
 
 def wrong_commands(text: str) -> Iterator[str]:
-    """`./webitel X --option` where there is no command X or X has no such option."""
+    """`./webitel X --option` where there is no command X or X has no such option; `ssh` with another program's and no `--`."""
     for word, rest in COMMAND.findall(text):
         name = f"{word} {rest.split()[0]}" if rest and f"{word} {rest.split()[0]}" in commands() else word
         if name not in commands():
@@ -173,6 +173,13 @@ def wrong_commands(text: str) -> Iterator[str]:
                 f"./webitel {name} {option}: no such option"
                 for option in OPTION.findall(before)
                 if option not in commands()[name]
+            )
+        elif word == "ssh":
+            before = rest.partition(" -- ")[0].split()
+            yield from (
+                f"./webitel ssh {option}: what another program gets stands behind --"
+                for option in before
+                if option.startswith("-") and option != "--" and option not in commands()["ssh"]
             )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from cloud_init.node.backups import jobs, marks, recovery, repository, restore, steps, verified, verify
+from cloud_init.node.backups import jobs, marks, recovery, repository, restore, status, steps, verified, verify
 from cloud_init.node.clusters import database_cluster, database_data
 from cloud_init.node.manifest import Manifest, empty_manifest
 from cloud_init.node.system import POSTGRESQL_BIN
@@ -162,12 +162,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
 
 def test_the_first_look_makes_a_place_in_the_bucket_archives_and_backs_up(world: Node) -> None:
     world.sql("create table calls (n int primary key, at timestamptz default clock_timestamp())")
-    assert jobs.report(world.manifest) == []
+    assert status.report(world.manifest) == []
     assert world.look(), world.said
     world.wait_for_archive()
     (row,) = jobs.remember()["backups"]
     assert row["kind"] == "full" and 0 < row["stored"] < row["size"]
-    assert jobs.report(world.manifest)[0].get("warning") is None
+    assert status.report(world.manifest)[0].get("warning") is None
     assert world.look(), "nothing is due"
     assert len(jobs.remember()["backups"]) == 1
     assert world.look("incr")
@@ -186,7 +186,7 @@ def test_nothing_in_the_bucket_can_be_read_without_the_deployments_key(world: No
 def test_another_nodes_database_is_not_backed_up_here(world: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(world, "role", "replica")
     assert world.look("full")
-    assert jobs.report(world.manifest) == []
+    assert status.report(world.manifest) == []
     assert jobs.list_kept(world.manifest)["stanza"] == ""
 
 
@@ -194,7 +194,7 @@ def test_a_lost_key_is_said_at_once(world: Node, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(world, "cipher", "another")
     world.write_config()
     assert not world.look("incr")
-    (row,) = jobs.report(world.manifest)
+    (row,) = status.report(world.manifest)
     assert row.get("warning") and "backup_cipher" in row["why"]
     monkeypatch.undo()
     world.write_config()
@@ -221,13 +221,13 @@ def test_what_is_late_or_waits_is_named(world: Node, monkeypatch: pytest.MonkeyP
     assert world.look()
     later = time.time() + 2 * 86400
     monkeypatch.setattr(time, "time", lambda: later)
-    (row,) = jobs.report(world.manifest)
+    (row,) = status.report(world.manifest)
     assert row.get("warning") and row["why"].startswith("late: ")
     monkeypatch.undo()
     ready = world.data / "pg_wal" / "archive_status" / "000000010000000000000000.ready"
     ready.touch()
     os.utime(ready, (time.time() - 900, time.time() - 900))
-    (row,) = jobs.report(world.manifest)
+    (row,) = status.report(world.manifest)
     ready.unlink()
     assert row.get("warning") and "waits on its disk since 15 minutes" in row["why"]
 
@@ -267,7 +267,7 @@ def test_the_first_backup_after_a_restore_is_made_by_the_next_look_and_status_sa
     assert world.look() and jobs.remember()["backups"][-1] == made, "once"
     # As after the restore, before that look.
     jobs.MEMORY.write_text(json.dumps(memory | {"backups": memory["backups"][:-1]}))
-    (row,) = jobs.report(world.manifest)
+    (row,) = status.report(world.manifest)
     assert not row.get("warning") and f"until then {before} and the log protect it" in row["why"], row
     jobs.MEMORY.write_text(json.dumps(memory))
 
@@ -338,7 +338,7 @@ def test_a_restore_that_was_cut_while_the_databases_changed_places_goes_on(
         with pytest.raises(SystemExit):
             world.step("place", at)
     assert restore.check(world.manifest)["begun"] == recovery.parse_time(at)
-    assert jobs.report(world.manifest)[0].get("warning")
+    assert status.report(world.manifest)[0].get("warning")
     assert world.step("prepare", at) and world.step("stop-database", at) and world.step("place", at), world.said
     assert world.sql("select n from cuts") == "1"
     assert (world.data.with_name("15.before") / "PG_VERSION").exists(), "what was discarded is still there"
@@ -380,12 +380,12 @@ def test_a_backup_that_was_cut_or_deleted_is_named_by_the_next_look_and_another_
     for spoil in (lambda: cut.write_bytes(whole[cut][:-16]), cut.unlink, gone.unlink):
         spoil()
         assert world.look(), world.said
-        row = jobs.report(world.manifest)[-1]
+        row = status.report(world.manifest)[-1]
         assert row["warning"] and row["why"].startswith(f"{full}, {built}: damaged or not in the bucket any more; the newest is")
         assert not {full, built} & {found["label"] for found in jobs.remember()["backups"] if not found["damaged"]}
         for path, text in whole.items():
             path.write_bytes(text)
-    assert world.look() and not jobs.report(world.manifest)[-1].get("warning"), world.said
+    assert world.look() and not status.report(world.manifest)[-1].get("warning"), world.said
 
 
 def test_what_was_changed_and_has_its_old_length_is_found_by_reading_all_of_it(world: Node) -> None:
@@ -399,14 +399,14 @@ def test_what_was_changed_and_has_its_old_length_is_found_by_reading_all_of_it(w
     (largest,) = sorted(world.storage.objects.rglob(f"{full}/**/bundle/*"), key=lambda path: path.stat().st_size)[-1:]
     whole = largest.read_bytes()
     largest.write_bytes(whole[: len(whole) // 2] + bytes([whole[len(whole) // 2] ^ 1]) + whole[len(whole) // 2 + 1 :])
-    assert world.look() and not jobs.report(world.manifest)[-1].get("warning"), "it has its old length"
+    assert world.look() and not status.report(world.manifest)[-1].get("warning"), "it has its old length"
     assert not world.verify() and {f"{full}: damaged", f"{built}: damaged"} <= {*world.said[-1].split("; ")}
     assert world.look(), world.said
-    row = jobs.report(world.manifest)[-1]
+    row = status.report(world.manifest)[-1]
     assert row["warning"] and row["why"].startswith(f"{full}, {built}: damaged"), row
     assert {found["label"] for found in jobs.list_kept(world.manifest)["backups"] if found["damaged"]} == {full, built}
     largest.write_bytes(whole)
-    assert world.verify() and world.look() and not jobs.report(world.manifest)[-1].get("warning"), world.said
+    assert world.verify() and world.look() and not status.report(world.manifest)[-1].get("warning"), world.said
 
 
 def test_a_log_that_is_broken_is_named_and_a_full_backup_begins_another(world: Node) -> None:
@@ -423,10 +423,10 @@ def test_a_log_that_is_broken_is_named_and_a_full_backup_begins_another(world: N
     for path in kept:
         path.unlink()
     assert not world.verify() and f"the log: missing after {names[0]}" in world.said[-1]
-    assert jobs.report(world.manifest)[-1]["why"].endswith("a full backup is due")
+    assert status.report(world.manifest)[-1]["why"].endswith("a full backup is due")
     assert world.look(), world.said
     assert jobs.remember()["backups"][-1]["kind"] == "full" and jobs.remember()["backups"][-1]["label"] != before
-    row = jobs.report(world.manifest)[-1]
+    row = status.report(world.manifest)[-1]
     assert row["warning"] and row["why"].endswith(f"missing after {names[0]}; from the newest full backup on it is whole"), row
     for path, text in kept.items():
         path.write_bytes(text)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from cloud_init.node.backups import recordings
+from cloud_init.node.backups import recordings, status
 from cloud_init.node.backups.repository import BackupError
 from cloud_init.node.manifest import Manifest, empty_manifest
 from tests.plans import compose_configuration, make_plan
@@ -73,7 +73,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
         patch.setattr(recordings, "CIPHER", folder / "cipher")
         patch.setattr(recordings, "MEMORY", folder / "memory.json")
         patch.setattr(recordings, "BUSY", folder / "busy")
-        patch.setattr(recordings, "is_running", lambda _: node.runs)
+        for module in (recordings, status):
+            patch.setattr(module, "is_running", lambda _: node.runs)
         yield node
 
 
@@ -92,7 +93,7 @@ def test_files_come_back_as_they_were_after_their_disk_was_lost(world: Node) -> 
     assert world.copy(), "an empty disk takes nothing away there"
     recordings.bring_back(world.manifest, lambda _, text: world.said.append(text))
     assert world.sums() == before and len(before) == 3
-    (row,) = recordings.report(world.manifest)
+    (row,) = status.report_files(world.manifest)
     assert row["why"].startswith("copied ") and not row.get("warning")
 
 
@@ -107,19 +108,19 @@ def test_a_file_that_is_being_written_waits(world: Node) -> None:
 def test_a_bucket_that_is_away_is_named_and_a_late_copy_too(world: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     world.storage.stop()
     assert not world.copy()
-    (row,) = recordings.report(world.manifest)
+    (row,) = status.report_files(world.manifest)
     assert row.get("warning") and "does not answer" in row["why"] and "copied" in row["why"]
     world.storage.start()
     assert world.copy(), world.said
     later = time.time() + 5 * 3600
     monkeypatch.setattr(time, "time", lambda: later)
-    (row,) = recordings.report(world.manifest)
+    (row,) = status.report_files(world.manifest)
     assert row.get("warning") and row["why"] == "late: copied 5 hours ago"
 
 
 def test_the_node_that_does_not_run_storage_copies_nothing(world: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(world, "runs", False)
-    assert world.copy() and recordings.report(world.manifest) == []
+    assert world.copy() and status.report_files(world.manifest) == []
 
 
 def test_a_restore_that_is_cut_leaves_nothing_in_place_and_the_next_one_brings_all(

@@ -20,7 +20,7 @@ import pytest
 
 from cloud_init.elsewhere import OtherBucket, compose_other_bucket
 from cloud_init.node import quiet
-from cloud_init.node.backups import elsewhere, jobs, marks, recordings, recovery, repository, restore
+from cloud_init.node.backups import elsewhere, jobs, marks, recordings, recovery, repository, restore, status
 from cloud_init.node.backups.repository import BackupError, Repository
 from cloud_init.node.clusters import database_cluster, database_data
 from cloud_init.node.manifest import Manifest, empty_manifest
@@ -372,7 +372,7 @@ def test_a_restore_that_was_cut_goes_on_where_it_was_and_says_by_which_command(
     world.become(SECOND)
     found = world.look()
     assert found["begun"] == {"at": at, "stage": marks.PLACING, "source": elsewhere.read()["name"]}
-    (row,) = [row for row in jobs.report(node.manifest) if row["name"] == "restore"]
+    (row,) = [row for row in status.report(node.manifest) if row["name"] == "restore"]
     assert f"./webitel restore --from {world.nodes[FIRST].storage.url} --at '{at}' goes on" in row["why"]
     restore_to(world, at)
     assert node.sql("select count(*) from calls") == "100"

@@ -12,13 +12,12 @@ import re
 import shutil
 import subprocess
 import time
+from collections.abc import Callable
 from typing import NamedTuple, TypedDict
 
 from ..manifest import FilesEntry, Manifest
-from ..report import MachineRow
-from ..system import Tell, is_running, run, write_private
-from .jobs import LATE_SECONDS, describe_age, describe_unlooked, is_overdue
-from .repository import LONG_SECONDS, OTHER_KEY, BackupError, Place, find_meaning, reach
+from ..system import Tell, is_running, run, run_while, write_private
+from .repository import LONG_SECONDS, NO_ANSWER, OTHER_KEY, BackupError, Place, find_meaning, reach
 
 CONFIG, CIPHER = pathlib.Path("/etc/webitel/rclone.conf"), pathlib.Path("/etc/webitel/backup-cipher")
 AUTHORITY = pathlib.Path("/etc/webitel/backup-authority.pem")
@@ -31,6 +30,8 @@ BEING_WRITTEN = "2m"
 FAILED = re.compile(r"ERROR : (.+): Failed to copy: (.*)$", re.MULTILINE)
 DAMAGED = re.compile("authenticate decrypted block|too short to be encrypted|unexpected EOF|corrupted on transfer")
 """What rclone 1.60 says of a file that was cut or changed in the bucket (`docs/facts/backups.md` 4)."""
+MISSED = 3
+"""Times in a row that the bucket may not answer while files come from it."""
 NAMED = 5
 LEFT_BYTES = 1 << 30
 """Of the disk, for recordings that come meanwhile."""
@@ -66,13 +67,17 @@ def remember() -> Memory:
     return found
 
 
-def run_rclone(*words: str, target: pathlib.Path | None = None, where: Where | None = None) -> subprocess.CompletedProcess[str]:
-    """Run rclone with the bucket, this deployment's unless told, as `kept:`; what it prints may go into a file."""
+def run_rclone(
+    *words: str, target: pathlib.Path | None = None, where: Where | None = None, goes_on: Callable[[], bool] = lambda: True
+) -> subprocess.CompletedProcess[str]:
+    """Run rclone with the bucket, this deployment's unless told, as `kept:`, as long as it goes on; what it prints may go into a
+    file."""
     config, cipher, authority = where or own()
     hidden = run(["rclone", "obscure", "-"], 30, cipher.read_text().strip()).stdout.strip()
     more = {"RCLONE_CONFIG_KEPT_PASSWORD": hidden} | ({"RCLONE_CA_CERT": str(authority)} if authority.exists() else {})
     into = ["sh", "-c", 'exec "$@" > "$0"', str(target)] if target else []
-    return run([*into, "rclone", f"--config={config}", "--retries=2", "--stats=0", *words], LONG_SECONDS, more=more)
+    command = [*into, "rclone", f"--config={config}", "--retries=2", "--stats=0", *words]
+    return run_while(goes_on, command, LONG_SECONDS, more)
 
 
 def rclone(*words: str, target: pathlib.Path | None = None, where: Where | None = None) -> str:
@@ -92,9 +97,24 @@ def explain(said: str) -> BackupError:
 def bring(entry: FilesEntry | Place, beside: pathlib.Path, wanted: pathlib.Path, where: Where | None) -> set[str]:
     """Bring these files beside their place; return the names of those that are damaged in the bucket. Raises BackupError where
     others are missing too."""
-    done = run_rclone("copy", "kept:", str(beside), f"--files-from-raw={wanted}", "--no-traverse", where=where)
+    # rclone would try each file some twenty times: with thousands of them for hours after the bucket has failed.
+    missed = [0]
+
+    def answers() -> bool:
+        missed[0] += 1
+        with contextlib.suppress(BackupError):
+            reach(entry)
+            missed[0] = 0
+        return missed[0] < MISSED
+
+    words = ("copy", "kept:", str(beside), f"--files-from-raw={wanted}", "--no-traverse")
+    done = run_rclone(*words, where=where, goes_on=answers)
     if done.returncode == 0:
         return set()
+    if missed[0] >= MISSED:
+        raise BackupError(
+            f"{NO_ANSWER} any more; no file is in its place yet, and the same command goes on with what came so far"
+        )
     failed = {found[1]: found[2] for found in FAILED.finditer(done.stderr)}
     if not failed or not all(DAMAGED.search(why) for why in failed.values()):
         raise explain(done.stderr)
@@ -239,21 +259,3 @@ def move_in(beside: pathlib.Path, folder: pathlib.Path, wanted: pathlib.Path, da
                 moved += 1
             (beside / name).unlink()
     return moved
-
-
-def report(manifest: Manifest) -> list[MachineRow]:
-    """Say how old the bucket's newest copy is, on the node that makes it."""
-    entry: FilesEntry | None = manifest.get("backup_files")
-    memory = remember()
-    if entry is None:
-        return []
-    row: MachineRow = {"name": "recordings' backup", "healthy": True, "why": ""}
-    if not (memory["copied"] or memory["problem"]):
-        unlooked = is_overdue(CONFIG, BUSY) and is_running(entry["unit"])
-        return [row | {"warning": True, "why": describe_unlooked("webitel-backup-files")}] if unlooked else []
-    age = describe_age(time.time() - memory["copied"]) if memory["copied"] else ""
-    if memory["problem"]:
-        return [row | {"warning": True, "why": f"{memory['problem']}; {f'copied {age} ago' if age else 'nothing is copied yet'}"}]
-    if time.time() - memory["copied"] > LATE_SECONDS:
-        return [row | {"warning": True, "why": f"late: copied {age} ago"}]
-    return [row | {"why": f"copied {age} ago"}]

@@ -16,13 +16,15 @@ from ..manifest import LOCK, Manifest
 from ..system import POSTGRESQL_BIN, Tell, run, systemctl
 from ..turns import held
 from . import elsewhere, jobs, lines, marks
-from .repository import LONG_SECONDS, PLACE, BackupError, Repository, query, reach
+from .repository import LONG_SECONDS, NO_ANSWER, PLACE, BackupError, Repository, find_meaning, query, reach
 
 PORT = "5999"
 """On a socket of its own: nobody else is to find it."""
 DAMAGED = re.compile("CryptoError|unable to flush|zst error|checksum|FormatError|file size|unexpected eof|missing", re.IGNORECASE)
 """What pgBackRest says of a backup that was cut or changed (`docs/facts/backups.md` 2.3)."""
 ARCHIVE_SECONDS = 120.0
+UNREAD = 255
+"""Exit status at which PostgreSQL ends its recovery instead of taking it for the end of the log: any above 125."""
 AS_HERE = ("-c shared_buffers=128MB", "-c ssl=off")
 """For a database whose own settings are those of another machine."""
 
@@ -66,6 +68,7 @@ def prepare(manifest: Manifest, at: str, tell: Tell, source: elsewhere.Source | 
         repository.data = new
         target = ["--type=default"] if at == END else ["--type=time", f"--target={at}", "--target-action=promote"]
         options = [f"--set={label}", "--delta", *target, f"--target-timeline={number}"]
+        options += [f"--recovery-option=restore_command={command_to_read(repository)}"]
         try:
             repository.call("restore", *options, "--job-retry=0", seconds=LONG_SECONDS)
         except BackupError as error:
@@ -73,6 +76,8 @@ def prepare(manifest: Manifest, at: str, tell: Tell, source: elsewhere.Source | 
         tell("restore", "follow the log to that time")
         try:
             last = recover(new, AS_HERE if source else (), take_over if source else None)
+        except UnreadError as error:
+            raise explain_restore(data, error) from error
         except BackupError:
             clear(data)
             raise
@@ -82,12 +87,23 @@ def prepare(manifest: Manifest, at: str, tell: Tell, source: elsewhere.Source | 
         tell("restore", f"the restored database works; its last transaction is of {last}")
 
 
+class UnreadError(BackupError):
+    """A piece of the log could not be read, which the bucket may well have."""
+
+
+def command_to_read(repository: Repository) -> str:
+    """Return what PostgreSQL runs for each piece of the log that it wants. Any failure but "the bucket has none such" has to end
+    it: PostgreSQL takes them all, up to exit status 125, for the end of the log, and would go live without the rest."""
+    fetch = " ".join([*repository.options(), f"--pg1-path={repository.data}", 'archive-get %f "%p"'])
+    return f"{fetch}; s=$?; test $s -le 1 || s={UNREAD}; exit $s"
+
+
 def explain_restore(data: pathlib.Path, error: BackupError) -> BackupError:
     """Say what stopped it and what becomes of what came so far."""
     if os.strerror(errno.ENOSPC).lower() in str(error).lower():
         clear(data)
         return BackupError(f"the database's disk is full: what was restored is deleted again, and nothing was changed: {error}")
-    if DAMAGED.search(str(error)):
+    if DAMAGED.search(str(error)) and NO_ANSWER not in str(error):
         clear(data)
         return BackupError(f"what the bucket has is damaged, and nothing was changed here: {error}")
     return BackupError(f"{error}; nothing was changed, and the same command goes on with what came so far")
@@ -144,7 +160,7 @@ def recover(new: pathlib.Path, more: tuple[str, ...] = (), last: Callable[[tuple
         while not answers(there):
             # It ends by itself where it cannot reach that time.
             if started.returncode != 0 or not (new / "postmaster.pid").exists() or time.monotonic() > until:
-                raise BackupError(explain_recovery(log.read_text(errors="replace") if log.exists() else started.stderr))
+                raise explain_recovery(log.read_text(errors="replace") if log.exists() else started.stderr)
             time.sleep(1)
         # Else the next start would recover to that time once more.
         for name in ("restore_command", "recovery_target_time", "recovery_target_action", "recovery_target_timeline"):
@@ -182,13 +198,19 @@ def answers(there: tuple[str, ...]) -> bool:
     return True
 
 
-def explain_recovery(said: str) -> str:
+def explain_recovery(said: str) -> BackupError:
     """Say why the restored database does not start."""
+    if unread := re.search(rf'could not restore file "(\w+)[^\n]*exit code {UNREAD}', said):
+        # Its last try, the hints of which say why: those lines begin otherwise than PostgreSQL's.
+        complaint = said[: unread.start()].rpartition("restored log file")[2].partition("\n")[2]
+        why = find_meaning("archive-get", " ".join(line for line in complaint.splitlines() if not line[:4].isdecimal()))
+        return UnreadError(f"piece {unread[1]} of the log: {why}")
     if "before configured recovery target was reached" in said:
         found = read_last(said)
-        return f"the bucket's log ends before that time{f': the last transaction in it is of {found}' if found else ''}"
+        last = f": the last transaction in it is of {found}" if found else ""
+        return BackupError(f"the bucket's log ends before that time{last}")
     fatal = [line for line in said.splitlines() if "FATAL" in line or "PANIC" in line or "ERROR" in line]
-    return f"the restored database does not start: {' '.join(fatal[-3:])[-500:] or said[-300:]}"
+    return BackupError(f"the restored database does not start: {' '.join(fatal[-3:])[-500:] or said[-300:]}")
 
 
 def read_last(said: str) -> str:

@@ -20,6 +20,7 @@ OTHER_KEY = (
     "the bucket holds something that this deployment's key (secret backup_cipher) does not open: it was made with another key, "
     "or changed"
 )
+NO_ANSWER = "the bucket's host does not answer"
 MEANINGS = {
     "CryptoError|outside of section|cipher header|not an encrypted file|bad password": OTHER_KEY,
     "unable to acquire lock": "another backup is still being made",
@@ -27,8 +28,10 @@ MEANINGS = {
     "webitel:backup_key, webitel:backup_secret, or their rights",
     "directory not found": "the bucket has nothing there, or is none: webitel:backup.url",
     r"failed with 404|NoSuchBucket": "there is no such bucket: webitel:backup.url",
-    r"unable to (get address|connect)|timeout (connecting|waiting)": "the bucket's host does not answer",
+    r"unable to (get address|connect)|timeout (connecting|waiting)": NO_ANSWER,
     "certificate": "the bucket's host is not believed: webitel:backup.authority is what signs its certificate",
+    # It was at work and broke off, which may read like a file that was cut.
+    r"TLS error|connection (reset|refused)|broken pipe|unexpected eof while reading|failed with 5\d\d": NO_ANSWER,
 }
 """What some of pgBackRest 2.45's and rclone's complaints mean (`docs/facts/backups.md` 2)."""
 

@@ -11,7 +11,7 @@ from .. import quiet
 from ..ask.certificate import SHOWN, is_due, is_taken, remember
 from ..ask.counters import read_counters
 from ..ask.view import View
-from ..backups import jobs, recordings
+from ..backups import status
 from ..clusters import access, cookie, encryption, newcomers, trust
 from ..manifest import DiskEntry, Manifest, OrderEntry
 from ..records import send
@@ -51,7 +51,7 @@ def ask(manifest: Manifest) -> list[MachineRow]:
     """Check all of it but the disks."""
     changes = (access, trust, newcomers, encryption, cookie, kept_calls, quiet)
     told = [change.report(manifest) for change in changes]
-    rows = [clock(), *among_nodes(), *filter(None, told), *log_server(), *jobs.report(manifest), *recordings.report(manifest)]
+    rows = [clock(), *among_nodes(), *filter(None, told), *log_server(), *status.report(manifest), *status.report_files(manifest)]
     if most := manifest.get("largest_packet"):
         rows += packets(manifest["address"], most)
     rows += allowances(manifest["address"])

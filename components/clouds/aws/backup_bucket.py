@@ -12,7 +12,7 @@ from pulumi import Output, Resource, ResourceOptions
 from pulumi_aws import iam, s3
 
 from components.clouds.aws.policies import write_policy
-from components.model.backup import CREDENTIALS, keep_versions_days, list_own_buckets
+from components.model.backup import BUCKET_KEY, CREDENTIALS, keep_versions_days, list_own_buckets
 from components.model.settings import Settings
 
 NAME = "backup"
@@ -52,8 +52,11 @@ def create_backup_buckets(parent: Resource, stack: str, settings: Settings, tags
         policy=bucket.arn.apply(lambda arn: write_policy(allow_key(arn))),
         opts=ResourceOptions(parent=parent),
     )
-    # Nodes have it last: by then the bucket is as it has to be.
-    key = iam.AccessKey(NAME, user=user.name, opts=ResourceOptions(parent=parent, depends_on=[policy, *parts]))
+    # Nodes have it last: by then the bucket is as it has to be. With another name it is a new one, and the former goes when they
+    # have it.
+    generation = settings.rotate.get(BUCKET_KEY, 1)
+    name = NAME if generation == 1 else f"{NAME}-{generation}"
+    key = iam.AccessKey(name, user=user.name, opts=ResourceOptions(parent=parent, depends_on=[policy, *parts]))
     return dict(zip(CREDENTIALS, (key.id, Output.secret(key.secret)), strict=True))
 
 

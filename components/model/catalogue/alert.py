@@ -49,10 +49,11 @@ def camel(service: str) -> str:
     return "".join(word.capitalize() for word in service.replace("_", "-").split("-"))
 
 
-def down(service: str, severity: Severity, means: str) -> Alert:
-    """Return the rule for a service that does not do its work: a unit is dead, or a probe fails."""
+def down(service: str, severity: Severity, means: str, does_it: str = "") -> Alert:
+    """Return the rule for a service that does not do its work: a unit is dead, or a probe fails. `does_it`: the service whose
+    units do that work, where it has none of its own."""
     expression = f'webitel_service_healthy{{service="{service}"}} == 0'
-    return Alert(f"{camel(service)}Down", expression, DOWN_SECONDS, severity, means, logs(service))
+    return Alert(f"{camel(service)}Down", expression, DOWN_SECONDS, severity, means, logs(does_it or service))
 
 
 def critical(name: str, expression: str, seconds: int, means: str, look: str = STATUS) -> Alert:

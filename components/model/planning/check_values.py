@@ -7,7 +7,7 @@ import zoneinfo
 from collections.abc import Iterator
 from difflib import get_close_matches
 
-from components.model.backup import CIPHER
+from components.model.backup import BUCKET_KEY, CIPHER
 from components.model.catalogue.packages import is_part
 from components.model.catalogue.repositories import REPOSITORY_NAMES
 from components.model.catalogue.service import PackageSource
@@ -132,12 +132,18 @@ def check_mirror(draft: Draft) -> Iterator[Problem]:
 def check_rotation(draft: Draft) -> Iterator[Problem]:
     """Find generations of secrets that there are not, or that cannot be rotated."""
     for name, generation in draft.settings.rotate.items():
-        if name not in SECRETS:
+        if name == BUCKET_KEY and not draft.settings.backup.bucket:
+            yield setting_problem(
+                f"rotate.{name}", generation, "the bucket is your own: give its new log-in as webitel:backup_key"
+            )
+        elif name not in (*SECRETS, BUCKET_KEY):
             near = get_close_matches(name, SECRETS, 1)
             hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(SECRETS)}"
             yield setting_problem(f"rotate.{name}", generation, f"no secret of that name; {hint}")
         elif generation < 1:
             yield setting_problem(f"rotate.{name}", generation, "counts from 1; use 2 to rotate it for the first time")
+        elif name == BUCKET_KEY:
+            continue
         elif name == CIPHER and generation > 1:
             message = "what is in the backup's bucket would be lost: this one stays as long as the deployment"
             yield setting_problem(f"rotate.{name}", generation, message)

@@ -37,6 +37,18 @@ def test_a_bucket_is_made(cloud: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cloud", MAKING)
+def test_its_key_is_rotated_by_another_one_which_nodes_have_before_the_former_goes(cloud: str, tmp_path: Path) -> None:
+    for place in ("before", "after"):
+        (tmp_path / place).mkdir()
+    _, before, _ = build(cloud, tmp_path / "before")
+    world, after, _ = build(cloud, tmp_path / "after", rotate={"backup_key": 2})
+    assert list(find_bucket_problems(cloud, world, after, days=30)) == []
+    names = [{(one.type, one.name) for one in registrations} for registrations in (before, after)]
+    # Another name: the engine makes what is new, changes what uses it, and deletes what is gone last.
+    assert [len(some - others) for some, others in (names, reversed(names))] == [1, 1], names
+
+
+@pytest.mark.parametrize("cloud", MAKING)
 def test_without_it_nothing_of_it_is_there(cloud: str, tmp_path: Path) -> None:
     world, registrations, _ = build(cloud, tmp_path, backup={"bucket": ""})
     assert "there is no bucket" in list(find_bucket_problems(cloud, world, registrations, days=30))

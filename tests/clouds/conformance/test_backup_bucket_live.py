@@ -13,6 +13,7 @@ from tests.clouds.conformance.conftest import Live, Standing, Start
 from tests.clouds.conformance.engine import EngineError, Step
 from tests.clouds.conformance.sample import deal, do_on
 from tests.clouds.conformance.test_interruptions import find_again
+from tests.simulator.aws.buckets import ACCESS_KEY
 from tests.simulator.world import Thing
 
 pytestmark = pytest.mark.clouds
@@ -21,6 +22,8 @@ OWN_PROVIDER = "pulumi:providers:webitel"
 """It has another folder in each run."""
 RULES = (":SecurityGroupEgressRule",)
 """Say what a way out is for, which is one thing more."""
+KEYS = (ACCESS_KEY,)
+"""By type, what nodes log in to the bucket with."""
 OTHER = "acme-webitel-2"
 MANAGED = {"backup": {"bucket": NAME}}
 
@@ -52,6 +55,18 @@ def test_it_is_made_beside_what_runs(live: Live) -> None:
     assert SECRET not in json.dumps(live.deployment.state())
     (given,) = [one["inputs"] for one in live.deployment.decrypted_state() if one["type"] == CONFIGURATION]
     assert SECRET in json.dumps(given["secrets"]) and SECRET not in json.dumps(given["files"])
+
+
+def test_its_key_is_rotated_and_the_former_goes_when_nodes_have_the_other_one(live: Live) -> None:
+    before = {one["id"] for one in live.deployment.state() if one["type"] in KEYS}
+    live.deployment.configure(MANAGED | {"rotate": {"backup_key": 2}})
+    done = [(step.op, step.type) for step in live.deployment.up() if step.type in (*KEYS, CONFIGURATION)]
+    (key,) = {type for _, type in done} - {CONFIGURATION}
+    assert done == [("create", key), ("update", CONFIGURATION), ("delete", key)]
+    assert before.isdisjoint(one["id"] for one in live.deployment.state() if one["type"] in KEYS)
+    assert live.deployment.preview("--expect-no-changes") == []
+    live.deployment.configure(MANAGED)
+    live.deployment.up()
 
 
 def test_each_creation_is_found_again(live: Live, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

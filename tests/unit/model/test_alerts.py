@@ -6,14 +6,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer.main
 
+from cli.__main__ import app
 from cloud_init.node.health import figures
 from components.model.catalogue import data, monitoring, node, telephony, web, webitel
 from components.model.catalogue.alert import NODE, STACK, Severity
 from components.model.catalogue.alerts import ALERTS, BY_FILE
 from components.model.catalogue.alerts.monitoring import TOLD, UNTOLD
+from components.model.catalogue.service import Placement
 from components.model.catalogue.services import CATALOGUE
-from tests.lint.signs import commands
+from components.model.catalogue.standby import take_turns
+from components.model.catalogue.tiers import TIERS
 
 RULES = [alert for alerts in ALERTS.values() for alert in alerts]
 EXPRESSIONS = " ".join(alert.expression for alert in RULES)
@@ -83,8 +87,20 @@ def test_what_a_rule_asks_for_is_missed_when_it_is_not_there() -> None:
 @pytest.mark.parametrize("look", sorted({alert.look for alert in RULES}))
 def test_where_to_look_is_a_command_that_names_the_deployment(look: str) -> None:
     """In a mail nobody knows which deployment it is about, and commands take `local-single` where none is named."""
-    program, command, *rest = look.split(" ")
-    assert program == "./webitel" and command in commands()
-    assert " ".join(rest).startswith(NODE) or " ".join(rest) == STACK
-    if command == "logs":
-        assert rest[-1] in CATALOGUE
+    assert NODE in look or STACK in look
+    program, name, *rest = look.replace(NODE, "aws-basic-edge-1").replace(STACK, "aws-basic").split(" ")
+    assert program == "./webitel" and rest[0].startswith("aws-basic")
+    given = typer.main.get_command(app).commands[name].make_context(name, rest).params  # type: ignore[attr-defined]
+    if name == "logs":
+        # Without units the node has no log to show.
+        service = CATALOGUE[given["service"]]
+        assert all([service.units, *service.units_by_source.values()])
+
+
+def test_the_log_that_a_rule_names_is_on_the_node_that_it_watches() -> None:
+    everywhere = {name for name, service in CATALOGUE.items() if service.placement is Placement.EVERY}
+    for role in (role for tier in TIERS.values() for role in tier.roles):
+        moving = {name for name, service in take_turns(CATALOGUE).items() if service.moves and name in role.services}
+        here = {*role.services, *everywhere, *(("locks",) if moving else ())}
+        for alert in (alert for name in role.services for alert in ALERTS[name] if alert.look.startswith("./webitel logs ")):
+            assert alert.look.split(" ")[-1] in here, alert

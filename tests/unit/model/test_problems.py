@@ -72,6 +72,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"backup_key": "[secret]"}, "webitel:backup_key: there is nowhere to back up to: set webitel:backup.url; use one such as"),
     (BACKUP | {"backup": {**BACKUP["backup"], "full_days": 30}}, "webitel:backup.full_days = 30: what is kept for 14 days has"),
     (BACKUP | {"backup": {**BACKUP["backup"], "authority": "ca.pem"}}, "webitel:backup.authority = ca.pem: not a certificate"),
+    (BACKUP | {"rotate": {"backup_key": 2}}, "webitel:rotate.backup_key = 2: the bucket is your own: give its new log-in"),
     (BACKUP | {"rotate": {"backup_cipher": 2}}, "webitel:rotate.backup_cipher = 2: what is in the backup's bucket would be lost"),
     ({"backup": {"bucket": "Acme"}}, "webitel:backup.bucket = Acme: not a bucket's name, which is 3 to 63 small letters, digits"),
     (

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cloud_init.node.backups import jobs, marks, recordings, repository
+from cloud_init.node.backups import jobs, marks, recordings, repository, status
 from cloud_init.node.backups.repository import BackupError
 from cloud_init.node.clusters import database_data
 from cloud_init.node.manifest import Manifest
@@ -30,7 +30,7 @@ def known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Manifest:
         monkeypatch.setattr(module, "BUSY", tmp_path / f"{module.__name__}.lock")
     monkeypatch.setattr(database_data, "data_folder", lambda: tmp_path / "data")
     monkeypatch.setattr(jobs, "leads", lambda _: True)
-    monkeypatch.setattr(recordings, "is_running", lambda _: True)
+    monkeypatch.setattr(status, "is_running", lambda _: True)
     bucket = {"host": "h", "port": 443}
     return manifest(
         backup={"stack": "s", "at": "02:30", "full_days": 7, **bucket},
@@ -39,13 +39,13 @@ def known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Manifest:
 
 
 def test_it_is_named(known: Manifest) -> None:
-    (database,), (files,) = jobs.report(known), recordings.report(known)
+    (database,), (files,) = status.report(known), status.report_files(known)
     assert database["name"] == "backup" and database.get("warning") and "webitel-backup.timer" in database["why"]
     assert files["name"] == "recordings' backup" and files.get("warning") and "webitel-backup-files.timer" in files["why"]
 
 
 def test_a_first_copy_that_takes_hours_is_none_that_never_began(known: Manifest) -> None:
-    for busy, report in ((marks.BUSY, jobs.report), (recordings.BUSY, recordings.report)):
+    for busy, report in ((marks.BUSY, status.report), (recordings.BUSY, status.report_files)):
         with busy.open("w") as held:
             fcntl.flock(held, fcntl.LOCK_EX)
             assert report(known) == []
@@ -55,14 +55,14 @@ def test_a_first_copy_that_takes_hours_is_none_that_never_began(known: Manifest)
 def test_a_node_that_was_just_told_of_its_bucket_has_time_to_look(known: Manifest) -> None:
     for path in (repository.CONFIG, recordings.CONFIG):
         os.utime(path)
-    assert jobs.report(known) == recordings.report(known) == []
+    assert status.report(known) == status.report_files(known) == []
 
 
 def test_a_node_that_has_nothing_to_back_up_says_nothing(known: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "leads", lambda _: False)
-    monkeypatch.setattr(recordings, "is_running", lambda _: False)
-    assert jobs.report(known) == recordings.report(known) == []
-    assert jobs.report(manifest()) == recordings.report(manifest()) == []
+    monkeypatch.setattr(status, "is_running", lambda _: False)
+    assert status.report(known) == status.report_files(known) == []
+    assert status.report(manifest()) == status.report_files(manifest()) == []
 
 
 def test_who_leads_is_the_databases_own_probes_matter(known: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,4 +70,4 @@ def test_who_leads_is_the_databases_own_probes_matter(known: Manifest, monkeypat
         raise BackupError("Patroni does not answer")
 
     monkeypatch.setattr(jobs, "leads", silent)
-    assert jobs.report(known) == []
+    assert status.report(known) == []

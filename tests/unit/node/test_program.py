@@ -12,6 +12,7 @@ import pytest
 
 from cloud_init.node import commands, manifest
 from cloud_init.node.apply import configuration
+from tests.unit.node.entries import service
 
 PROGRAM = Path(manifest.__file__).parent
 
@@ -82,3 +83,16 @@ def test_a_full_disk_is_told_in_words(
     assert commands.run_apply(tmp_path, update=True) == 1
     said = json.loads(capsys.readouterr().out)
     assert said["error"].endswith("No space left on device: '/etc/nginx/nginx.conf'") and said["unit"] == ""
+
+
+def test_a_service_without_units_has_no_log_and_it_is_said_whose_there_are(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[list[str]] = []
+    services = [service("webitel-web", units=[]), service("nginx", units=["nginx"])]
+    monkeypatch.setattr(commands, "load_manifest", lambda: {**manifest.empty_manifest(), "services": services})
+    monkeypatch.setattr(subprocess, "run", lambda command, **_: asked.append(command) or subprocess.CompletedProcess(command, 0))
+    assert commands.show_logs("webitel-web", 10, "", "", stamped=False) == 1
+    assert "webitel-web has no unit" in (said := capsys.readouterr().err) and said.endswith(": nginx\n")
+    assert commands.show_logs(None, 10, "", "", stamped=False) == 0
+    assert [command[-1] for command in asked] == ["--unit=nginx"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cloud_init.node.backups import jobs, marks, recordings, recovery, restore, steps
+from cloud_init.node.backups import jobs, marks, recordings, recovery, restore, status, steps
 from cloud_init.node.clusters import database_data
 from cloud_init.node.manifest import Manifest
 from tests.unit.node.entries import manifest, unit
@@ -104,7 +104,7 @@ def test_what_looks_for_due_backups_stands_still_and_begins_again_by_itself(
     marks.write_mark(data, AT, marks.LEADS)
     assert step("stop", capsys) == "" and not running
     assert step("start", capsys) == "" and {jobs.TIMER, jobs.UNIT, "webitel-watch"} <= running
-    assert jobs.report(node()) == [], "it is over"
+    assert status.report(node()) == [], "it is over"
 
 
 @pytest.mark.parametrize(
@@ -116,9 +116,9 @@ def test_what_looks_for_due_backups_stands_still_and_begins_again_by_itself(
     ],
 )
 def test_status_names_a_restore_that_has_not_ended(data: Path, stage: str, warns: bool, told: str) -> None:
-    assert jobs.report(node()) == []
+    assert status.report(node()) == []
     marks.write_mark(data, AT, stage)
-    (row,) = jobs.report(node())
+    (row,) = status.report(node())
     assert row["name"] == "restore" and bool(row.get("warning")) == warns and told in row["why"]
 
 
@@ -126,13 +126,13 @@ def test_one_that_was_made_ready_and_forgotten_is_a_warning(data: Path, monkeypa
     marks.write_mark(data, AT, marks.PROVED)
     later = time.time() + 86400
     monkeypatch.setattr(time, "time", lambda: later)
-    (row,) = jobs.report(node())
+    (row,) = status.report(node())
     assert row.get("warning") and str(marks.beside(data, "restored")) in row["why"]
 
 
 def test_what_an_earlier_version_remembered_is_asked_again(data: Path) -> None:
     jobs.MEMORY.write_text(json.dumps({"looked": 1.0, "problem": "", "since": 0.0, "stanza": "s", "backups": [{"label": "l"}]}))
-    assert jobs.report(node()) == []
+    assert status.report(node()) == []
 
 
 def test_recordings_of_a_share_come_back_once(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:

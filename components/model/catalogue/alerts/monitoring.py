@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from components.model.catalogue.alert import DAY, HOUR, MINUTE, NODE, Alert, Severity, W, critical, down, logs, warning
 
-WATCHER = f"./webitel ssh {NODE} journalctl -u webitel-watch"
+WATCHER = f"./webitel ssh {NODE} -- journalctl -u webitel-watch"
 TOLD = ("backup", "calls", "certificate", "log server", "reboot", "recordings' backup", "security updates")
 """Checks of the machine with a rule of their own."""
 UNTOLD = "allowance"
@@ -75,7 +75,7 @@ ALERTS: Mapping[str, tuple[Alert, ...]] = {
             'node_filesystem_avail_bytes{mountpoint="/"} / node_filesystem_size_bytes{mountpoint="/"} < 0.1',
             5 * MINUTE,
             "Services stop writing when the boot disk is full: logs first, then calls fail.",
-            f"./webitel ssh {NODE} du -xh -d2 /",
+            f"./webitel ssh {NODE} -- du -xh -d2 /",
         ),
         critical(
             "DataDiskMissing",

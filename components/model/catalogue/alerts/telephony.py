@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from components.model.catalogue.alert import MINUTE, STATUS, Alert, C, W, critical, down, logs, warning
 
 ALERTS: Mapping[str, tuple[Alert, ...]] = {
-    "sip-address": (down("sip-address", C, "No node has the address of SIP: no call comes in or goes out."),),
+    "sip-address": (down("sip-address", C, "No node has the address of SIP: no call comes in or goes out.", does_it="locks"),),
     "redis": (
         down("redis", W, "Calls in progress would end with rtpengine: nothing else keeps them."),
         warning(

@@ -42,5 +42,5 @@ ALERTS: Mapping[str, tuple[Alert, ...]] = {
             "The certificate ends within a day: browsers will refuse the web, and phones SIP over TLS.",
         ),
     ),
-    "webitel-web": (down("webitel-web", C, "The sign-in page is not served."),),
+    "webitel-web": (down("webitel-web", C, "The sign-in page is not served.", does_it="nginx"),),
 }
