@@ -1,7 +1,7 @@
 """Inputs that a program ignores the changes of, which the engine leaves to the provider when it reads things again."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -23,20 +23,20 @@ def keep_ignored(old: Properties, new: Properties, paths: Iterable[str]) -> Prop
     return kept
 
 
-def _put_back(old: Any, new: Any, steps: list[str | int]) -> None:
+def _put_back(old: Any, new: Any, steps: Sequence[Any]) -> None:
     """Have `new` at the end of those steps what `old` has there."""
     step, *rest = steps
     if rest:
         if _has(old, step) and _has(new, step):
             _put_back(old[step], new[step], rest)
-    elif _has(old, step) and isinstance(new, dict | list):
+    elif _has(old, step):
         if isinstance(new, dict) or _has(new, step):
             new[step] = deepcopy(old[step])
     elif isinstance(new, dict):
         new.pop(step, None)
 
 
-def _has(values: Any, step: str | int) -> bool:
+def _has(values: Any, step: Any) -> bool:
     """Whether there is anything at one step."""
     return (
         step in values if isinstance(values, dict) else isinstance(values, list) and isinstance(step, int) and step < len(values)

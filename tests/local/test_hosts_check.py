@@ -184,7 +184,7 @@ def test_another_postgresql_is_refused_and_time_is_mended(hosts: Hosts) -> None:
     mended = check(hosts, How(only=["app-1"], apply=True))
     told = of(mended, "app-1", "time").found
     assert "chrony" in told
-    assert app.run("systemctl is-active chrony || systemctl status --no-pager chrony") == "active", told
+    assert app.run("systemctl is-active chrony", check=False).strip() == "active", told
 
 
 LATE = "late"

@@ -10,6 +10,7 @@ from dataclasses import replace
 from provider.server import Properties
 from tests.simulator.call import Call
 from tests.simulator.gcp.resources import ADDRESS, INSTANCE, LINK, NETWORK, SUBNETWORK, Google, take_private
+from tests.simulator.resource import Simulated
 from tests.simulator.world import Refused, Thing, World
 
 TARGET, RULE = "gcp:compute/targetInstance:TargetInstance", "gcp:compute/forwardingRule:ForwardingRule"
@@ -109,7 +110,7 @@ class CustomRole(Google):
         return {"project": self.place(call, "project"), "name": call.id, "deleted": False}
 
 
-class Member(Google):
+class Member(Simulated):
     """One member of a role, with a condition or none. A role that is deleted counts for nothing, so it goes first."""
 
     type = MEMBER

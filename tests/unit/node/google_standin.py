@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from cloud_init.node.clusters import google
+from cloud_init.node.clusters.ec2 import CALL_SECONDS
 
 TOKEN = "a token"
 RULES = tuple(f"projects/p/regions/europe-west3/forwardingRules/s-sip-{side}" for side in ("outside", "tcp", "udp"))
@@ -145,4 +146,4 @@ class Rules(google.Rules):
     """Without TLS, at the stand-in's port."""
 
     def connect(self) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection("127.0.0.1", self.metadata.port, timeout=google.CALL_SECONDS)
+        return http.client.HTTPConnection("127.0.0.1", self.metadata.port, timeout=CALL_SECONDS)

@@ -91,7 +91,12 @@ def test_a_service_without_units_has_no_log_and_it_is_said_whose_there_are(
     asked: list[list[str]] = []
     services = [service("webitel-web", units=[]), service("nginx", units=["nginx"])]
     monkeypatch.setattr(commands, "load_manifest", lambda: {**manifest.empty_manifest(), "services": services})
-    monkeypatch.setattr(subprocess, "run", lambda command, **_: asked.append(command) or subprocess.CompletedProcess(command, 0))
+
+    def ran(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        asked.append(command)
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(subprocess, "run", ran)
     assert commands.show_logs("webitel-web", 10, "", "", stamped=False) == 1
     assert "webitel-web has no unit" in (said := capsys.readouterr().err) and said.endswith(": nginx\n")
     assert commands.show_logs(None, 10, "", "", stamped=False) == 0
