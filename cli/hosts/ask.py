@@ -38,10 +38,11 @@ echo "architecture=$(dpkg --print-architecture 2>/dev/null || uname -m)"
 echo "python=$(python3 -c 'import platform; print(platform.python_version())' 2>/dev/null)"
 """
 """Needs nothing but a shell: it may be any system."""
-INSTALL_PYTHON = (
-    "sh -c 'DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends -o DPkg::Lock::Timeout=60 python3 || "
-    "{ apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends python3; }'"
+_INSTALL_PYTHON = (
+    "DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends -o DPkg::Lock::Timeout=60 "
+    "-o Dpkg::Options::=--force-confold python3"
 )
+INSTALL_PYTHON = f"sh -c '{_INSTALL_PYTHON} || {{ apt-get update && {_INSTALL_PYTHON}; }}'"
 FACTS = TypeAdapter(Facts)
 
 

@@ -17,6 +17,8 @@ CONNECTIONS_FILE = pathlib.Path("/etc/sysctl.d/59-webitel-host.conf")
 CHRONY = "chrony"
 SYNC_SECONDS = 20
 """Until a time server was chosen: a burst of four questions takes eight."""
+MOST_LINES = 6
+"""Of what apt-get says: the last one is that dpkg failed, those before it say why."""
 INSTALL_SECONDS = 80.0
 """Three of them and the clock are less than what SSH waits for (`cli/hosts/ask.py`)."""
 
@@ -38,8 +40,9 @@ def mend_governor() -> str:
 
 
 def apt_get(*words: str) -> subprocess.CompletedProcess[str]:
-    """Run apt-get, which asks nobody."""
-    return run("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", *words, seconds=INSTALL_SECONDS)
+    """Run apt-get, which asks nobody: a file that the owner has already stays."""
+    keep = ("-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold")
+    return run("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", *keep, *words, seconds=INSTALL_SECONDS)
 
 
 def mend_time() -> str:
@@ -76,7 +79,7 @@ def install_chrony() -> str:
     if done.returncode != 0 and apt_get("update").returncode == 0:
         done = apt_get(*install)
     if done.returncode != 0:
-        return (done.stderr.strip() or done.stdout.strip()).splitlines()[-1]
+        return " ".join((done.stderr.strip() or done.stdout.strip()).splitlines()[-MOST_LINES:])
     started = run("systemctl", "enable", "--now", CHRONY)
     return started.stderr.strip() if started.returncode != 0 else ""
 
