@@ -42,7 +42,7 @@ def mend_governor() -> str:
 def apt_get(*words: str) -> subprocess.CompletedProcess[str]:
     """Run apt-get, which asks nobody: a file that the owner has already stays."""
     keep = ("-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold")
-    return run("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", *keep, *words, seconds=INSTALL_SECONDS)
+    return run("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", *words, *keep, seconds=INSTALL_SECONDS)
 
 
 def mend_time() -> str:

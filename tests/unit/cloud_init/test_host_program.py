@@ -280,7 +280,9 @@ def test_time_is_mended_where_no_package_was_ever_looked_for(keepers: Timekeeper
     """A fresh host has no lists of packages: apt finds none until it has fetched them."""
     keepers.have("reached")
     assert mend.mend("time") == ""
-    assert [line.split()[1] for line in keepers.asked if line.startswith("apt-get")] == ["install", "update", "install"]
+    asked = [line for line in keepers.asked if line.startswith("apt-get")]
+    assert [line.split()[1] for line in asked] == ["install", "update", "install"]
+    assert all("--force-confold" in line for line in asked), "the owner's own /etc/default/chrony stays"
     assert "systemctl enable --now chrony" in keepers.asked and "chronyc makestep" in keepers.asked
 
 
