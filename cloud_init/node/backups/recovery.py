@@ -105,7 +105,8 @@ def explain_restore(data: pathlib.Path, error: BackupError) -> BackupError:
         return BackupError(f"the database's disk is full: what was restored is deleted again, and nothing was changed: {error}")
     if DAMAGED.search(str(error)) and NO_ANSWER not in str(error):
         clear(data)
-        return BackupError(f"what the bucket has is damaged, and nothing was changed here: {error}")
+        before = "; a time before that can be restored: --at 'YYYY-MM-DD HH:MM:SS+00'" if isinstance(error, UnreadError) else ""
+        return BackupError(f"what the bucket has is damaged, and nothing was changed here: {error}{before}")
     return BackupError(f"{error}; nothing was changed, and the same command goes on with what came so far")
 
 

@@ -141,3 +141,16 @@ def test_recordings_of_a_share_come_back_once(data: Path, monkeypatch: pytest.Mo
     files = {"host": "h", "port": 443, "folder": str(data), "unit": "storage", "days": 0}
     recordings.bring_back(manifest(backup_files=files, share={}), lambda _, text: said.append(text))
     assert said == ["another node that has the share runs storage, and brings them back"]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (recovery.UnreadError("piece 00000001 of the log: archive-get: zst error"), "can be restored: --at '"),
+        (recovery.BackupError("restore: zst error"), "zst error"),
+    ],
+)
+def test_what_is_before_a_damaged_piece_of_the_log_can_be_restored(data: Path, error: recovery.BackupError, said: str) -> None:
+    told = str(recovery.explain_restore(data, error))
+    assert told.startswith("what the bucket has is damaged, and nothing was changed here: ") and said in told
+    assert ("--at" in told) == isinstance(error, recovery.UnreadError)
