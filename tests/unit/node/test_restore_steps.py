@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from cloud_init.node.backups import jobs, marks, recordings, recovery, restore, status, steps
+from cloud_init.node.backups.repository import BackupError
 from cloud_init.node.clusters import database_data
 from cloud_init.node.manifest import Manifest
 from tests.unit.node.entries import manifest, unit
@@ -147,10 +148,10 @@ def test_recordings_of_a_share_come_back_once(data: Path, monkeypatch: pytest.Mo
     ("error", "said"),
     [
         (recovery.UnreadError("piece 00000001 of the log: archive-get: zst error"), "can be restored: --at '"),
-        (recovery.BackupError("restore: zst error"), "zst error"),
+        (BackupError("restore: zst error"), "zst error"),
     ],
 )
-def test_what_is_before_a_damaged_piece_of_the_log_can_be_restored(data: Path, error: recovery.BackupError, said: str) -> None:
+def test_what_is_before_a_damaged_piece_of_the_log_can_be_restored(data: Path, error: BackupError, said: str) -> None:
     told = str(recovery.explain_restore(data, error))
     assert told.startswith("what the bucket has is damaged, and nothing was changed here: ") and said in told
     assert ("--at" in told) == isinstance(error, recovery.UnreadError)
