@@ -19,6 +19,9 @@ _PROGRAMS = ("/usr/libexec/incus/incusd", "/opt/incus/bin/incusd")  # Debian and
 _SYSTEMD = Path("/run/systemd/system")  # exists where systemd is process 1
 _START_SECONDS = 60
 _STOP_SECONDS = 60
+_HANDED_ON = ("PATH", "HOME", "USER", "LOGNAME", "LANG")
+"""What the daemon gets of our environment, with proxies, certificates and its own variables. It outlives who started it: a temporary
+folder of theirs may be gone when it unpacks an image, and their passwords are none of its business."""
 _BRIDGE_PROGRAM = "dnsmasq"  # Incus asks for its version before it makes any bridge, also one that runs none
 
 
@@ -93,9 +96,14 @@ def _start_in_background() -> subprocess.Popen[bytes]:
             stderr=log,
             start_new_session=True,
             cwd="/",
+            env={name: value for name, value in os.environ.items() if _is_handed_on(name)},
         )
     _pid_file().write_text(str(process.pid))
     return process
+
+
+def _is_handed_on(name: str) -> bool:
+    return name in _HANDED_ON or name.startswith(("INCUS_", "LC_", "SSL_CERT_")) or name.lower().endswith("_proxy")
 
 
 def stop_incus(progress: Progress) -> bool:

@@ -149,6 +149,28 @@ def test_installation_is_told_with_its_count(shown: str, line: tuple[str, str]) 
     assert builder.describe_progress(shown) == line
 
 
+def test_who_starts_incus_does_not_hand_on_what_is_only_its_own(tmp_path: Path) -> None:
+    """A temporary folder that is gone tomorrow, and passwords."""
+    program = tmp_path / "incusd"
+    program.write_text("#!/bin/sh\nenv\n")
+    program.chmod(0o755)
+    script = (
+        "import sys; from tools.incus import daemon; "
+        "daemon.find_program = lambda: sys.argv[1]; daemon._start_in_background().wait()"
+    )
+    own = {
+        "TMPDIR": "/tmp/mine",
+        "PULUMI_CONFIG_PASSPHRASE": "a secret",
+        "https_proxy": "http://10.0.0.1:3128",
+        "INCUS_DIR": "/i",
+    }
+    environment = {**os.environ, **own, "XDG_STATE_HOME": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[3])}
+    subprocess.run([sys.executable, "-P", "-c", script, program], env=environment, check=True, timeout=60)
+    seen = (tmp_path / "webitel" / "incusd.log").read_text()
+    assert "TMPDIR" not in seen and "a secret" not in seen
+    assert "https_proxy=http://10.0.0.1:3128\n" in seen and "INCUS_DIR=/i\n" in seen and "\nPATH=" in f"\n{seen}"
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may be less nice than it is; Incus is started by root only")
 def test_who_starts_incus_does_not_hand_on_how_nice_it_is(tmp_path: Path) -> None:
     program = tmp_path / "incusd"
