@@ -20,8 +20,8 @@ _SYSTEMD = Path("/run/systemd/system")  # exists where systemd is process 1
 _START_SECONDS = 60
 _STOP_SECONDS = 60
 _HANDED_ON = ("PATH", "HOME", "USER", "LOGNAME", "LANG")
-"""What the daemon gets of our environment, with proxies, certificates and its own variables. It outlives who started it: a temporary
-folder of theirs may be gone when it unpacks an image, and their passwords are none of its business."""
+"""What the daemon gets of our environment, with proxies, certificates and its own variables. It outlives who started it: a
+temporary folder of theirs may be gone when it unpacks an image, and their passwords are none of its business."""
 _BRIDGE_PROGRAM = "dnsmasq"  # Incus asks for its version before it makes any bridge, also one that runs none
 
 
