@@ -43,6 +43,8 @@ class Node:
     cipher: str = CIPHER
     role: str = database_cluster.LEADER
     forgotten: list[str] = field(default_factory=list)
+    options: str = ""
+    """More for the database's start."""
 
     @property
     def data(self) -> Path:
@@ -60,7 +62,7 @@ class Node:
         self.as_postgres(str(POSTGRESQL_BIN / "initdb"), "-D", str(self.data), *options)
 
     def start(self) -> None:
-        options = f"-k {self.folder}/pg -p {PORT} -c listen_addresses= -c archive_mode=on -c archive_timeout=60s"
+        options = f"-k {self.folder}/pg -p {PORT} -c listen_addresses= -c archive_mode=on -c archive_timeout=60s {self.options}"
         command = ["-D", str(self.data), "-o", options, "-l", str(self.folder / "pg" / "log"), "-w", "start"]
         self.as_postgres(str(POSTGRESQL_BIN / "pg_ctl"), *command)
 

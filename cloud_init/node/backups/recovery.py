@@ -25,7 +25,7 @@ DAMAGED = re.compile("CryptoError|unable to flush|zst error|checksum|FormatError
 ARCHIVE_SECONDS = 120.0
 UNREAD = 255
 """Exit status at which PostgreSQL ends its recovery instead of taking it for the end of the log: any above 125."""
-AS_HERE = ("-c shared_buffers=128MB", "-c ssl=off")
+AS_HERE = ("-c shared_buffers=128MB", "-c ssl=off", "-c synchronous_standby_names=")
 """For a database whose own settings are those of another machine."""
 
 
