@@ -78,6 +78,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
         yield node
 
 
+def test_where_none_were_ever_copied_none_are_missing(world: Node) -> None:
+    """A restore is not to fail at its end for that."""
+    recordings.bring_back(world.manifest, lambda _, text: world.said.append(text))
+    assert world.said[-1].startswith("the bucket has no recordings of this deployment")
+
+
 def test_files_come_back_as_they_were_after_their_disk_was_lost(world: Node) -> None:
     world.record("recordings/2026/11/a.wav")
     world.record("data/ä file.txt", 90000)

@@ -162,7 +162,11 @@ def bring_back(manifest: Manifest, tell: Tell, where: Where | None = None, place
     reach(place or entry)
     BUSY.parent.mkdir(parents=True, exist_ok=True)
     with BUSY.open("w") as busy:
-        check_key(tell, where)
+        try:
+            check_key(tell, where)
+        except NothingThere as nothing:
+            tell("recordings", str(nothing))
+            return
         tell("recordings", "compare with the bucket")
         fcntl.flock(busy, fcntl.LOCK_EX)
         try:
