@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from components.model.problems import Problem, setting_problem
+from components.model.problems import Problem, set_secret, setting_problem
 from components.model.settings import Settings
 from stacks.document import read_config
 from stacks.problems import NAMESPACE, SECRET_SETTINGS, SET, describe
@@ -88,9 +88,7 @@ def is_ours_to_read(setting: str) -> bool:
 
 def plain_text(name: str) -> Problem:
     """Say that a secret setting stands in the stack file as it is."""
-    return setting_problem(
-        name, SET, f"stands in plain text in the stack file; encrypt it: pulumi config set --secret {NAMESPACE}:{name}"
-    )
+    return setting_problem(name, SET, f"stands in plain text in the stack file; encrypt it: {set_secret(name)}")
 
 
 def is_encrypted(value: Any) -> bool:

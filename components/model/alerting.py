@@ -11,7 +11,7 @@ from components.model.catalogue.monitoring import ALERTMANAGER
 from components.model.catalogue.service import Egress, Ports, Service
 from components.model.planning.draft import Draft
 from components.model.planning.log_target import LAST_PORT, TARGET, network_of
-from components.model.problems import Problem, setting_problem
+from components.model.problems import Problem, set_secret, setting_problem
 from components.model.settings import Settings
 
 ADDRESS = re.compile(r"[^@\s,<>\"']+@[^@\s,<>\"']+")
@@ -42,7 +42,7 @@ def check_alerting(draft: Draft) -> Iterator[Problem]:
             example = {"alert_mail_server": "mail.your-company.com:587", "alert_mail_from": "phones@your-company.com"}[name]
             yield setting_problem(name, "", f"needed for webitel:alert_mail; set it to one such as {example}")
     if given.alert_mail_user and not given.alert_mail_password:
-        how = "pulumi config set --secret webitel:alert_mail_password"
+        how = set_secret("alert_mail_password")
         yield setting_problem("alert_mail_user", given.alert_mail_user, f"it has no password; {how}")
     for name in ("alert_webhook", "alert_pagerduty_server"):
         if (url := getattr(given, name)) and not is_url(url):

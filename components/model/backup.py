@@ -10,7 +10,7 @@ from ipaddress import AddressValueError, IPv4Address
 from components.model.catalogue.service import Egress, Ports, Service
 from components.model.clouds.facts import CloudFacts
 from components.model.planning.draft import Draft
-from components.model.problems import PlanError, Problem, setting_problem
+from components.model.problems import PlanError, Problem, set_secret, setting_problem
 from components.model.settings import Backup, Settings
 
 URL = re.compile(
@@ -132,7 +132,7 @@ def check_url(settings: Settings) -> Iterator[Problem]:
         yield setting_problem("backup.url", url, f"Azure's storage does not speak S3, in which nodes write backups; {EXAMPLE}")
     for name in CREDENTIALS:
         if not getattr(settings, name):
-            yield setting_problem(name, "", f"the bucket's log-in is needed; pulumi config set --secret webitel:{name}")
+            yield setting_problem(name, "", f"the bucket's log-in is needed; {set_secret(name)}")
 
 
 def warn_of_bucket(settings: Settings) -> Iterator[str]:

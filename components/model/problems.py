@@ -44,6 +44,11 @@ class PlanError(Exception):
         return "\n".join((f"{head}, nothing was created:", *(f"  {problem}" for problem in self.problems)))
 
 
+def set_secret(key: str) -> str:
+    """Return the command that writes one of our secret settings, with STACK for the deployment's name."""
+    return f"./webitel pulumi config set --secret webitel:{key} --stack STACK"
+
+
 def setting_problem(key: str, value: object, message: str) -> Problem:
     """Return a problem of one of our settings, by its name under `webitel:`."""
     return Problem(f"webitel:{key}", str(value), message)

@@ -22,7 +22,7 @@ from components.model.planning.check_shape import count_nodes
 from components.model.planning.draft import Draft
 from components.model.planning.existing import find_subnets, place_in
 from components.model.planning.hosts import list_hosts
-from components.model.problems import Problem, setting_problem
+from components.model.problems import Problem, set_secret, setting_problem
 from components.model.settings import ExistingSubnet, Settings
 
 PAIR = 2
@@ -99,8 +99,7 @@ def check_token(draft: Draft, role: Role) -> Iterator[Problem]:
         return
     why = (
         f"nodes move the address with a token of yours, and on {facts.title} whoever takes over one of them could "
-        f"{facts.address_token}; accept that with a token of a project that has nothing else in it: "
-        "pulumi config set --secret webitel:address_token"
+        f"{facts.address_token}; accept that with a token of a project that has nothing else in it: {set_secret('address_token')}"
     )
     if is_pair(settings):
         yield setting_problem(f"counts.{role.name}", PAIR, f"{why}; or use 1")

@@ -12,7 +12,9 @@ from pathlib import Path
 from unittest.mock import patch
 
 import pytest
+from typer.testing import CliRunner
 
+from cli.__main__ import app
 from cli.commands import destroy
 from cli.console import Failure
 from cli.engine import leftovers
@@ -72,6 +74,22 @@ def wait_for(condition: Path, text: str) -> None:
     while not (condition.exists() and text in condition.read_text()):
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+@pytest.mark.parametrize("named", [("--stack", STACK), (f"--stack={STACK}",), ("-s", STACK)])
+def test_a_secret_is_set_before_the_first_up(
+    named: tuple[str, ...], toy: Toy, opened: Engine, engine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`up` may ask for one, and only `up` makes the stack."""
+    monkeypatch.setattr("tools.engine.find.find_engine", lambda progress: engine)
+    words = ["pulumi", "config", "set", "--secret", "toy:word", "s3cret", *named]
+    try:
+        assert CliRunner().invoke(app, words).exit_code == 0
+        text = stack_file(toy).read_text()
+    finally:
+        stack_file(toy).write_text(TEXT)
+    assert "toy:word:" in text and "secure: " in text and "s3cret" not in text
+    assert text.startswith(TEXT.splitlines()[0])
 
 
 def test_a_stack_from_nothing_to_nothing(toy: Toy, opened: Engine) -> None:

@@ -16,7 +16,7 @@ from components.model.patches import VERSION, known_packages
 from components.model.planning.addresses import networks_given
 from components.model.planning.dns import read_zone
 from components.model.planning.draft import Draft
-from components.model.problems import Problem, setting_problem
+from components.model.problems import Problem, set_secret, setting_problem
 from components.model.secret_specs import SECRETS
 from components.model.update_window import LEAST_MINUTES, read_window
 
@@ -59,7 +59,7 @@ def check_certificate(draft: Draft) -> Iterator[Problem]:
     """Find a certificate that is said to be provided and is not there, or is there and not used."""
     kind, given = draft.settings.certificate, draft.settings.certificate_pem
     if kind == "provided" and not given:
-        how = "cat fullchain.pem key.pem | ./webitel pulumi config set --secret webitel:certificate_pem --stack STACK"
+        how = f"cat fullchain.pem key.pem | {set_secret('certificate_pem')}"
         yield setting_problem("certificate", kind, f"webitel:certificate_pem is not set; write it by: {how}")
     if kind != "provided" and given:
         yield setting_problem("certificate", kind, "webitel:certificate_pem is set; say provided, or remove it")

@@ -12,7 +12,7 @@ from components.model.clouds.facts import CloudFacts
 from components.model.given_hosts import read_address
 from components.model.planning.addresses import networks_given
 from components.model.planning.draft import resolve_package_source
-from components.model.problems import Problem, setting_problem
+from components.model.problems import Problem, set_secret, setting_problem
 from components.model.settings import Settings
 
 DOCUMENTATION_NETWORKS = tuple(IPv4Network(text) for text in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"))
@@ -129,5 +129,5 @@ def missing_secrets(settings: Settings, facts: CloudFacts) -> Iterator[Problem]:
     if resolve_package_source(settings, facts) is PackageSource.VENDOR:
         for name in CREDENTIALS:
             if not getattr(settings, name):
-                message = f"needed for the vendor's packages; pulumi config set --secret webitel:{name}"
+                message = f"needed for the vendor's packages; {set_secret(name)}"
                 yield setting_problem(name, "", message)

@@ -207,7 +207,7 @@ def test_on_hetzner_two_nodes_have_an_alias_and_a_public_address() -> None:
 def test_on_hetzner_nothing_moves_without_a_token_of_its_owners() -> None:
     said = problems(cloud="hetzner", counts={"edge": 2})
     assert "webitel:counts.edge = 2: nodes move the address with a token of yours" in said
-    assert "pulumi config set --secret webitel:address_token; or use 1" in said
+    assert "./webitel pulumi config set --secret webitel:address_token --stack STACK; or use 1" in said
     said = problems(cloud="hetzner", sip_address="10.20.0.39")
     assert "webitel:sip_address = 10.20.0.39: nodes move" in said and "or remove the setting" in said
 
