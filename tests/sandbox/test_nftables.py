@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 
+from components.model.naming import SIP
 from components.model.plan import Node, Plan
 from components.model.planning.firewall import node_openings
 from components.model.settings import Settings
+from components.model.share import resolve_catalogue
 from tests.clouds.conformance.program import Config, read_config
 from tests.plans import compose_configuration, make_plan
 
@@ -25,7 +27,13 @@ STACKS: dict[str, Config] = {
     "local-single": {},
     "hetzner-basic": {"counts": {"data": 3, "app": 2}, "phones": ["198.51.100.0/24"]},
     "aws-extended": {"counts": {"db": 3, "bus": 3, "media": 3, "web": 2}, "carriers": ["203.0.113.128/25"]},
+    # Two nodes have one address in turn: the node's own outside, or forwarded to it.
+    "hetzner-extended": {"counts": {"sip": 2}, "address_token": "a-token", "phones": ["192.168.7.0/24"]},
+    "gcp-basic": {"counts": {"edge": 2}},
 }
+
+FROM_SHARED = ("freeswitch rtp", "freeswitch sip")
+"""What nodes for SIP call with the address that they have in turn."""
 
 Open = tuple[str, str, str, str]
 """The rule's comment, the protocol, the ports, and one address or network that may come."""
@@ -34,7 +42,7 @@ Open = tuple[str, str, str, str]
 def fill(plan: Plan, text: str) -> tuple[str, dict[str, str]]:
     """The text with an address for every node, and these by key."""
     addresses = {node.key: str(ipaddress.ip_address("10.20.0.9") + 2 * n) for n, node in enumerate(plan.nodes)}
-    public = {f"{key}.public": f"192.0.2.{n}" for n, key in enumerate(addresses, 1)}
+    public = {f"{key}.public": f"192.0.2.{n}" for n, key in enumerate((*addresses, SIP), 1)}
     return re.sub(r"\{\{address:([^}]+)\}\}", lambda found: {**addresses, **public}[found[1]], text), addresses
 
 
@@ -69,11 +77,13 @@ def loaded(path: Path) -> set[Open]:
 def planned(plan: Plan, node: Node, settings: Settings, addresses: dict[str, str]) -> set[Open]:
     """What the plan lets in."""
     found: set[Open] = set()
-    for rule in node_openings(plan, node, settings):
+    for rule in node_openings(plan, node, settings, resolve_catalogue(settings)):
         ports = rule.ports
         if "," in ports:
             ports = json.dumps({"set": [int(port) for port in re.findall(r"\d+", ports)]})
         sources = ["anybody"] if "0.0.0.0/0" in rule.networks else [*rule.networks, *(addresses[key] for key in rule.nodes)]
+        if plan.sip_address and f"{rule.service} {rule.listener}" in FROM_SHARED:
+            sources.append(plan.sip_address)
         for source in sources:
             found.add((f"{rule.service} {rule.listener}", rule.protocol, ports, source.removesuffix("/32")))
     return found
