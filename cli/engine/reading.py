@@ -9,14 +9,10 @@ from components.clouds.registry import load_ways
 from components.model.plan import Plan
 
 
-def list_unread(plan: Plan) -> list[str]:
-    """Return the types of a cloud's resources that are not read again."""
-    return [type for type, way in load_ways().items() if way.unread and type.startswith(f"{plan.facts.package}:")]
-
-
 def leave_unread(plan: Plan) -> list[str]:
-    """Return the arguments by which the engine's `refresh` leaves them out."""
-    return [word for type in list_unread(plan) for word in ("--exclude", f"**{type}::*")]
+    """Return the arguments by which the engine's `refresh` leaves out what is not read again on that cloud."""
+    types = [type for type, way in load_ways().items() if way.unread and type.startswith(f"{plan.facts.package}:")]
+    return [word for type in types for word in ("--exclude", f"**{type}::*")]
 
 
 def read_before(engine: Engine, plan: Plan) -> list[str]:

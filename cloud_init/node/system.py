@@ -104,6 +104,11 @@ def sync_folder(folder: pathlib.Path) -> None:
         os.close(descriptor)
 
 
+def environment(more: dict[str, str]) -> dict[str, str]:
+    """Return what programs get: ours, in a language that is read, and more."""
+    return os.environ | NATIVE | {"LC_ALL": "C.UTF-8"} | more
+
+
 def run(
     command: list[str], timeout: float = COMMAND_SECONDS, text: str | None = None, more: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
@@ -118,7 +123,7 @@ def run(
             timeout=timeout,
             input=text,
             check=False,
-            env=os.environ | NATIVE | {"LC_ALL": "C.UTF-8"} | (more or {}),
+            env=environment(more or {}),
         )
     except subprocess.TimeoutExpired:
         return subprocess.CompletedProcess(command, ENDED, "", f"{command[0]} did not end within {timeout:.0f} s")
@@ -133,9 +138,8 @@ def run_while(
     if shutil.which(command[0]) is None:
         return subprocess.CompletedProcess(command, NOT_INSTALLED, "", f"{command[0]} is not installed")
     until = time.monotonic() + timeout
-    environment = os.environ | NATIVE | {"LC_ALL": "C.UTF-8"} | more
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace", env=environment
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace", env=environment(more)
     ) as process:
         while True:
             try:

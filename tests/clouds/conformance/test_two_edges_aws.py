@@ -7,30 +7,21 @@ import pytest
 from policy.rules import RULES
 from tests.clouds.conformance.checks import find_world_problems
 from tests.clouds.conformance.conftest import Live, Standing, Start
-from tests.clouds.conformance.engine import EngineError, replaced
+from tests.clouds.conformance.engine import EngineError
+from tests.clouds.conformance.pair import PAIR, find, grow
 from tests.plans import load_stack, make_plan
 from tests.simulator.aws.iam import POLICY, PROFILE, ROLE, Node
 from tests.simulator.aws.resources import EIP, INSTANCE, INTERFACE
-from tests.simulator.world import Refused, Thing
+from tests.simulator.world import Refused
 
 pytestmark = pytest.mark.clouds
 
 ADDRESS = "10.20.128.39"
-PAIR = {"counts": {"edge": 2}, "disruptive": True}
 
 
 @pytest.fixture(scope="module")
 def pair(start: Start, standing: Standing) -> Live:
-    """A deployment with one node for SIP that got a second one: nothing is made anew for it."""
-    live = start("aws-basic", standing("aws-basic"))
-    live.deployment.configure(PAIR)
-    assert replaced(live.deployment.up()) == []
-    return live
-
-
-def find(live: Live, type: str, name: str) -> Thing:
-    (found,) = [one for one in live.world.all(type) if one.urn.endswith(f"::{name}")]
-    return found
+    return grow(start, standing, "aws-basic")
 
 
 def where(live: Live) -> tuple[list[str], str | None]:

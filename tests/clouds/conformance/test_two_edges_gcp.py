@@ -6,30 +6,21 @@ import pytest
 from policy.rules import RULES
 from tests.clouds.conformance.checks import find_world_problems
 from tests.clouds.conformance.conftest import Live, Standing, Start
-from tests.clouds.conformance.engine import EngineError, replaced
+from tests.clouds.conformance.engine import EngineError
+from tests.clouds.conformance.pair import PAIR, find, grow
 from tests.plans import load_stack, make_plan
 from tests.simulator.gcp.forwarding import ACCOUNT, MEMBER, ROLE, RULE, TARGET, Node
 from tests.simulator.gcp.resources import ADDRESS, INSTANCE, Firewall
-from tests.simulator.world import Refused, Thing
+from tests.simulator.world import Refused
 
 pytestmark = pytest.mark.clouds
 
 SHARED = "10.20.0.39"
-PAIR = {"counts": {"edge": 2}, "disruptive": True}
 
 
 @pytest.fixture(scope="module")
 def pair(start: Start, standing: Standing) -> Live:
-    """A deployment with one node for SIP that got a second one: nothing is made anew for it."""
-    live = start("gcp-basic", standing("gcp-basic"))
-    live.deployment.configure(PAIR)
-    assert replaced(live.deployment.up()) == []
-    return live
-
-
-def find(live: Live, type: str, name: str) -> Thing:
-    (found,) = [one for one in live.world.all(type) if one.urn.endswith(f"::{name}")]
-    return found
+    return grow(start, standing, "gcp-basic")
 
 
 def where(live: Live) -> set[tuple[str, str, str]]:

@@ -9,6 +9,7 @@ from policy.rules import RULES
 from tests.clouds.conformance.checks import find_world_problems
 from tests.clouds.conformance.conftest import Live, Standing, Start
 from tests.clouds.conformance.engine import replaced
+from tests.clouds.conformance.pair import PAIR
 from tests.plans import load_stack, make_plan
 from tests.simulator.hetzner.floating import NO_TOKEN, READ_ONLY, Node
 from tests.simulator.hetzner.resources import FLOATING, SERVER
@@ -17,7 +18,6 @@ from tests.simulator.world import Refused
 pytestmark = pytest.mark.clouds
 
 ADDRESS = "10.20.0.39"
-PAIR = {"counts": {"edge": 2}, "disruptive": True}
 TOKEN = "thetoken" * 8
 REVERSE = "hcloud:index/rdns:Rdns"
 

@@ -4,7 +4,6 @@ says of AssignPrivateIpAddresses and AssociateAddress, and what `facts/edge-aws.
 from __future__ import annotations
 
 import http.client
-import http.server
 import json
 import re
 import threading
@@ -14,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from cloud_init.node.clusters import ec2
+from tests.unit.node.answering import Answering, answer_by
 
 SECRET, TOKEN, REGION, ROLE = "secret", "session", "eu-central-1", "s-sip-eu-central-1"
 PUBLIC, ALLOCATION, ADDRESS = "198.19.0.9", "eipalloc-1", "10.0.0.9"
@@ -85,17 +85,17 @@ class Cloud:
 def serve(cloud: Cloud, interface: str) -> Iterator[int]:
     """Serve the machine with an interface; gives the port."""
 
-    class Handler(http.server.BaseHTTPRequestHandler):
+    class Handler(Answering):
         def do_PUT(self) -> None:
             assert self.path == "/latest/api/token" and self.headers["X-aws-ec2-metadata-token-ttl-seconds"]
-            self.answer(200, "a token")
+            self.say(200, "a token")
 
         def do_GET(self) -> None:
             if "metadata" in cloud.hangs:
                 cloud.released.wait(60)
             said = cloud.tell(interface, self.path.removeprefix("/latest/meta-data/"))
             status = 401 if self.headers["X-aws-ec2-metadata-token"] != "a token" else 404 if said is None else 200
-            self.answer(status, said or "")
+            self.say(status, said or "")
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"])).decode()
@@ -107,7 +107,7 @@ def serve(cloud: Cloud, interface: str) -> Iterator[int]:
                 return
             code = cloud.call(values) if self.is_signed(body) else "AuthFailure"
             words = f"<Errors><Error><Code>{code}</Code><Message>what EC2\nsays</Message></Error></Errors>"
-            self.answer(400 if code else 200, f"<Response>{words}</Response>" if code else "<return>true</return>")
+            self.say(400 if code else 200, f"<Response>{words}</Response>" if code else "<return>true</return>")
 
         def is_signed(self, body: str) -> bool:
             names = re.search(r"SignedHeaders=([^,]+), Signature=(\w+)", self.headers["Authorization"])
@@ -128,25 +128,8 @@ def serve(cloud: Cloud, interface: str) -> Iterator[int]:
             except OSError:
                 self.close_connection = True
 
-        def answer(self, status: int, text: str) -> None:
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(text.encode())))
-            self.end_headers()
-            self.wfile.write(text.encode())
-
-        def log_message(self, format: str, *arguments: object) -> None:
-            """Nothing."""
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    try:
-        yield server.server_address[1]
-    finally:
-        cloud.released.set()
-        server.shutdown()
-        server.server_close()
+    with answer_by(Handler, cloud.released) as port:
+        yield port
 
 
 class Ec2(ec2.Ec2):

@@ -5,7 +5,6 @@ compute v1 (revision 20261106) says of forwardingRules.get and setTarget, and wh
 from __future__ import annotations
 
 import http.client
-import http.server
 import json
 import re
 import threading
@@ -14,6 +13,7 @@ from contextlib import contextmanager
 
 from cloud_init.node.clusters import google
 from cloud_init.node.clusters.ec2 import CALL_SECONDS
+from tests.unit.node.answering import Answering, answer_by
 
 TOKEN = "a token"
 RULES = tuple(f"projects/p/regions/europe-west3/forwardingRules/s-sip-{side}" for side in ("outside", "tcp", "udp"))
@@ -85,7 +85,7 @@ def refuse(status: int, words: str) -> dict[str, object]:
 def serve(cloud: Cloud, machine: str) -> Iterator[int]:
     """Serve a machine; gives the port."""
 
-    class Handler(http.server.BaseHTTPRequestHandler):
+    class Handler(Answering):
         def do_GET(self) -> None:
             if self.path.startswith("/computeMetadata/"):
                 self.tell()
@@ -122,24 +122,8 @@ def serve(cloud: Cloud, machine: str) -> Iterator[int]:
         def answer(self, status: int, values: dict[str, object]) -> None:
             self.say(status, json.dumps(values))
 
-        def say(self, status: int, text: str) -> None:
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(text.encode())))
-            self.end_headers()
-            self.wfile.write(text.encode())
-
-        def log_message(self, format: str, *arguments: object) -> None:
-            """Nothing."""
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    try:
-        yield server.server_address[1]
-    finally:
-        cloud.released.set()
-        server.shutdown()
-        server.server_close()
+    with answer_by(Handler, cloud.released) as port:
+        yield port
 
 
 class Rules(google.Rules):

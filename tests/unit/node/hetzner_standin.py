@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import http.client
-import http.server
 import json
 import re
 import threading
@@ -13,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from cloud_init.node.clusters import hcloud
+from tests.unit.node.answering import Answering, answer_by
 
 TOKEN, FLOATING, NETWORK, ADDRESS, PUBLIC = "t" * 64, 77, 5, "10.0.0.9", "198.19.0.9"
 SERVERS = {11: "s-edge-1", 12: "s-edge-2"}
@@ -90,7 +90,7 @@ class Cloud:
 def serve(cloud: Cloud) -> Iterator[int]:
     """Serve it; gives the port."""
 
-    class Handler(http.server.BaseHTTPRequestHandler):
+    class Handler(Answering):
         def do_GET(self) -> None:
             path, _, query = self.path.partition("?")
             self.do("GET", path, lambda: cloud.get(path, urllib.parse.parse_qs(query)))
@@ -110,24 +110,10 @@ def serve(cloud: Cloud) -> Iterator[int]:
                 self.answer(201 if method == "POST" else 200, said)
 
         def answer(self, status: int, said: object) -> None:
-            text = json.dumps(said).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
+            self.say(status, json.dumps(said))
 
-        def log_message(self, format: str, *arguments: object) -> None:
-            """Nothing."""
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    try:
-        yield server.server_address[1]
-    finally:
-        cloud.released.set()
-        server.shutdown()
-        server.server_close()
+    with answer_by(Handler, cloud.released) as port:
+        yield port
 
 
 class Api(hcloud.Api):
