@@ -25,6 +25,7 @@ from cli.engine.events import name_of
 from components.model.clouds.offers import Finding, Offers, Quota
 from components.model.plan import Plan
 from stacks import document
+from stacks.problems import NAMESPACE, SET
 from stacks.questions import JOB
 from stacks.settings import is_encrypted, stack_file
 
@@ -201,6 +202,11 @@ def read_config(engine: Engine, package: str, deadline: float) -> tuple[dict[str
     return plain, {name: values[name]["value"] for name in wanted}
 
 
+def list_secret_settings(stack: str) -> list[str]:
+    """Return the names of our own secret settings that the stack file has."""
+    return [name for name, value in read_stack_config(stack).items() if name.startswith(f"{NAMESPACE}:") and is_encrypted(value)]
+
+
 def run_questions(
     engine: Engine,
     settings: Mapping[str, Any],
@@ -224,6 +230,9 @@ def run_questions(
     )
     asking.environment.pop("PULUMI_CONFIG_PASSPHRASE_FILE", None)
     first = [(("stack", "init"), ""), *((("config", "set", "--secret", name), text) for name, text in secret.items())]
+    if known := list_secret_settings(engine.stack):
+        # Of secrets of ours the plan knows only whether they are set; without them it would refuse what needs one.
+        first.append((("config", "set-all", *(word for name in known for word in ("--secret", f"{name}={SET}"))), ""))
     for arguments, stdin in first:
         done = run(asking, deadline, *arguments, stdin=stdin)
         if done.returncode:

@@ -19,6 +19,7 @@ from cli.cloud.questions import ask_cloud
 from components.clouds.registry import CLOUDS
 from stacks import settings as stack_settings
 from stacks.load import load_deployment
+from stacks.problems import SECRET_SETTINGS
 from tests.clouds.conftest import LONG, Attach
 from tests.simulator.account import tell
 from tests.simulator.case import load_case
@@ -81,6 +82,35 @@ def test_the_command_line_says_that_all_is_well(
     assert re.search(r"domain +a\.company\.org is address of a\.company\.org", done.output)
     assert "on this machine only" in done.output and "PULUMI_BACKEND_URL='s3://YOUR-BUCKET" in done.output
     assert "x" * 64 not in done.output and "Next: ./webitel up mine" in done.output
+
+
+def test_the_program_that_asks_knows_which_secrets_are_set(
+    attach: Attach,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The cloud is asked, though the secrets' values are not at hand."""
+    attach("hetzner")
+    monkeypatch.setattr(stack_settings, "STACKS", tmp_path)
+    settings = {
+        "cloud": "hetzner",
+        "tier": "basic",
+        "counts": {"edge": 2},
+        "package_source": "sandbox",
+        "domain": "a.company.org",
+        "certificate": "provided",
+        "backup": {"url": "https://objects.company.org/bucket"},
+        "alert_mail": ["phones@company.org"],
+        "alert_mail_server": "mail.company.org:587",
+        "alert_mail_from": "phones@company.org",
+        "alert_mail_user": "phones",
+        **{name: {"secure": "v1:AAAAAAAAAAAAAAAA:AAAAAAAAAAAAAAAAAAAAAAAA"} for name in SECRET_SETTINGS},
+    }
+    document = {"config": {f"webitel:{name}": value for name, value in settings.items()}}
+    (tmp_path / "Pulumi.mine.yaml").write_text(json.dumps(document))
+    answers = ask_cloud(load_deployment("mine").plan, seconds=LONG)
+    assert answers.errors == {}
+    assert answers.account == load_case("hetzner").account
 
 
 def test_refused_credentials_are_told_in_the_clouds_words(attach: Attach) -> None:
