@@ -38,6 +38,7 @@ SECOND_WORKER = (
     "test_incus",
     "test_incus_tools",
     "test_outages",
+    "test_upgrade",
     "test_data_sources",
     "test_given_hosts",
     "test_given_root",

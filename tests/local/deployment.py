@@ -94,18 +94,32 @@ class Deployment:
         """The file with the settings."""
         return self.checkout / f"stacks/Pulumi.{self.name}.yaml"
 
-    def make_checkout(self) -> None:
-        """Copy the tracked files and what is new beside them, as a repository of its own."""
-        listed = run_git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
-        for path in filter(None, listed.split("\0")):
-            if (ROOT / path).exists():  # listed and deleted: not committed yet
-                target = self.checkout / path
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes((ROOT / path).read_bytes())
-                target.chmod((ROOT / path).stat().st_mode)
+    def make_checkout(self, files: Path = ROOT) -> None:
+        """Copy the files of a checkout, as a repository of its own: what is tracked and what is new beside it."""
         self.said.mkdir()
-        self.set()
+        self.copy_files(files)
         run_git(self.checkout, "init", "-q")
+        self.commit()
+
+    def take_files(self, files: Path = ROOT) -> None:
+        """Put the files of another checkout in their place, as an operator does who takes another commit."""
+        for path in run_git(self.checkout, "ls-files", "-z").split("\0"):
+            if path:
+                (self.checkout / path).unlink()
+        self.copy_files(files)
+        self.commit()
+
+    def copy_files(self, files: Path) -> None:
+        """Copy the files of a checkout, or of a folder that is none, and write the stack file."""
+        for path in list_files(files):
+            target = self.checkout / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes((files / path).read_bytes())
+            target.chmod((files / path).stat().st_mode)
+        self.set()
+
+    def commit(self) -> None:
+        """Make a commit of all that is there."""
         run_git(self.checkout, "add", "--all")
         run_git(self.checkout, "-c", "user.name=test", "-c", "user.email=test@example.com", "commit", "-qm", "As tested")
 
@@ -356,6 +370,14 @@ def find_network() -> IPv4Network:
             if not any(network.overlaps(other) for other in taken)
         ]
     )
+
+
+def list_files(folder: Path) -> list[str]:
+    """The files of a checkout, as git knows them, or all of a folder that is none."""
+    if not (folder / ".git").exists():
+        return [str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()]
+    listed = run_git(folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
+    return [path for path in listed if path and (folder / path).exists()]  # listed and deleted: not committed yet
 
 
 def run_git(folder: Path, *arguments: str) -> str:

@@ -1,68 +1,35 @@
-"""A deployment of an earlier commit is brought to this one by `up`, through the real engine: nothing is replaced or lost.
-
-Earlier is the newest commit that is a day older than this one, since commits of a day reach deployments together;
-`WEBITEL_UPGRADE_FROM` names another.
-"""
+"""A deployment of an earlier commit is brought to this one by `up`, through the real engine: nothing is replaced or lost."""
 
 from __future__ import annotations
 
-import io
 import os
 import shutil
 import subprocess
 import sys
-import tarfile
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.clouds.conformance.engine import ROOT, Deployment, replaced
+from tests.clouds.conformance.engine import Deployment, replaced
 from tests.clouds.conformance.program import ACCEPTED
+from tests.earlier import extract_earlier
 from tests.simulator.simulators import Simulators
 from tools.engine.find import find_engine
 
 pytestmark = pytest.mark.clouds
 
 STACKS = ("hetzner-basic", "aws-basic")
-DAY_SECONDS = 86400
 BRINGING_UP_SECONDS = 300
 MAY_GO = ("Rule",)
 """How the types of what `up` may delete end: of a listener that is gone, or moved to another port, the opening goes."""
-NEEDS_HISTORY = (
-    "No upgrade was tested. It needs the project's history, and this clone is shallow: run `git fetch --unshallow`, "
-    "or in a workflow give actions/checkout `fetch-depth: 0`"
-)
-
-
-def git(*words: str) -> bytes:
-    """Return what git says of this checkout."""
-    done = subprocess.run(["git", "-c", f"safe.directory={ROOT}", "-C", str(ROOT), *words], capture_output=True, check=False)
-    assert done.returncode == 0, f"git {' '.join(words)}: {done.stderr.decode()}"
-    return done.stdout
-
-
-def find_earlier() -> str:
-    """Find the commit to begin with."""
-    if named := os.environ.get("WEBITEL_UPGRADE_FROM"):
-        return named
-    if git("rev-parse", "--is-shallow-repository").strip() != b"false":
-        warnings.warn(NEEDS_HISTORY, stacklevel=2)  # a reason alone is not shown
-        pytest.skip(NEEDS_HISTORY)
-    now = int(git("log", "-1", "--format=%ct"))
-    earlier = git("rev-list", "-1", f"--before={now - DAY_SECONDS}", "HEAD") or git("rev-list", "--max-parents=0", "HEAD")
-    return earlier.decode().split()[0]
 
 
 @pytest.fixture(scope="module")
 def earlier(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The files of the earlier commit."""
-    folder = tmp_path_factory.mktemp("earlier")
-    with tarfile.open(fileobj=io.BytesIO(git("archive", find_earlier()))) as archive:
-        archive.extractall(folder, filter="data")
-    return folder
+    return extract_earlier(tmp_path_factory.mktemp("earlier"))
 
 
 @dataclass(frozen=True)
