@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Network
-from typing import Any
+from typing import Any, get_args
 
 import yaml
+from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from components.model.problems import PlanError, Problem, setting_problem
@@ -43,12 +44,14 @@ class SettingsError(PlanError):
 
 def explain(errors: list[ErrorDetails]) -> list[Problem]:
     """Say pydantic's errors in our words, one for each setting or each wrong part of it (a union reports one a member)."""
-    problems: dict[tuple[str, Part], Problem] = {}
+    problems: dict[tuple[str, Part, str], Problem] = {}
     for error in errors:
         name, part = find_part(error)
-        problems.setdefault((name, part), explain_error(name, part, error))
-    in_parts = {name for name, part in problems if part is not None}
-    return [problem for (name, part), problem in problems.items() if part is not None or name not in in_parts]
+        # Of one element each name is told that is missing or too many: one often stands for the other.
+        inside = find_path(error) if error["type"] in ("missing", "extra_forbidden") else ""
+        problems.setdefault((name, part, inside), explain_error(name, part, error))
+    in_parts = {name for name, part, _ in problems if part is not None}
+    return [problem for (name, part, _), problem in problems.items() if part is not None or name not in in_parts]
 
 
 def find_part(error: ErrorDetails) -> tuple[str, Part]:
@@ -62,7 +65,9 @@ def explain_error(name: str, part: Part, error: ErrorDetails) -> Problem:
     kind, context = error["type"], error.get("ctx", {})
     value = "" if kind == "missing" else show(error["input"])
     if kind == "missing":
-        return setting_problem(name, "", f"is not set; {describe(name)}")
+        return setting_problem(find_path(error), "", f"is not set; {describe(name)}")
+    if kind == "extra_forbidden" and part is not None:
+        return setting_problem(find_path(error), value, f"no such setting; {suggest_part(error)} {describe(name)}")
     if kind == "extra_forbidden":
         near = difflib.get_close_matches(name, Settings.model_fields, 1, 0.5)
         hint = f"did you mean {NAMESPACE}:{near[0]}? {describe(near[0])}" if near else "webitel schema lists them all"
@@ -78,7 +83,36 @@ def explain_error(name: str, part: Part, error: ErrorDetails) -> Problem:
         what = f"must be {context['expected']}{f', did you mean {near[0]}?' if near else ''}"
     if name in SECRET_SETTINGS:
         value = SET
-    return setting_problem(f"{name}.{part}" if isinstance(part, str) else name, value, f"{what}; {describe(name)}")
+    # A list's own element is known by its value.
+    return setting_problem(re.sub(r"\[\d+\]$", "", find_path(error)), value, f"{what}; {describe(name)}")
+
+
+def find_path(error: ErrorDetails) -> str:
+    """Return the whole name of what an error is about, such as `hosts[0].address`."""
+    name, *rest = error["loc"]
+    parts = (part for part in rest if isinstance(part, int) or not part.startswith(("tuple[", "literal[", "[")))
+    return str(name) + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
+
+
+def suggest_part(error: ErrorDetails) -> str:
+    """Return what a part of a setting that does not exist may have meant, or which ones there are."""
+    *above, wrong = error["loc"]
+    models: list[type[BaseModel]] = [Settings]
+    for part in above:
+        # What is no field of theirs is a place in a list or a key of a map, and leads nowhere else.
+        if fields := [model.model_fields[part] for model in models if isinstance(part, str) and part in model.model_fields]:
+            models = [model for field in fields for model in find_models(field.annotation)]
+    names = list(dict.fromkeys(name for model in models for name in model.model_fields))
+    near = difflib.get_close_matches(str(wrong), names, 1, 0.5)
+    return f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}."
+
+
+def find_models(annotation: object) -> Iterator[type[BaseModel]]:
+    """Find the models in the type of a field."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from find_models(inner)
 
 
 def explain_network(value: object) -> str:

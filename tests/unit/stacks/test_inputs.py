@@ -229,6 +229,32 @@ def test_every_wrong_item_of_a_list_is_told_and_the_others_are_checked(folder: P
     assert len(told) == 7
 
 
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("webitel:backup: {buckett: x}", "webitel:backup.buckett = x: no such setting; did you mean bucket? Backups of"),
+        ("webitel:backup: {xyzzy: x}", "webitel:backup.xyzzy = x: no such setting; there are url, bucket, kept_buckets, region,"),
+        ("webitel:carrier_profiles: {198.51.100.0/26: {codec: [PCMA]}}", "did you mean codecs? What is particular"),
+        ("webitel:hosts: [{adress: 10.1.1.1}]", "webitel:hosts[0].address: is not set; On onprem"),
+        (
+            "webitel:hosts: [{address: 10.1.1.1, rolle: edge}]",
+            "webitel:hosts[0].rolle = edge: no such setting; did you mean role?",
+        ),
+        (
+            "webitel:existing_network: {id: vpc-1, subnets: {s: {rnge: 10.0.0.0/24}}}",
+            "subnets.s.rnge = 10.0.0.0/24: no such setting",
+        ),
+        (
+            "webitel:existing_network: {id: vpc-1, subnets: {s: {range: 10.0.0.3/24}}}",
+            "webitel:existing_network.subnets.s.range =",
+        ),
+    ],
+)
+def test_what_is_wrong_inside_a_setting_is_named_whole(folder: Path, line: str, told: str) -> None:
+    write(folder, line)
+    assert any(told in text for text in refusals()), refusals()
+
+
 def test_a_union_speaks_once(folder: Path) -> None:
     write(folder, "webitel:phones: [foo, 198.51.100.0/24]")
     assert [text.partition(":")[2][:25] for text in refusals()] == ["phones = foo: is not an I"]
