@@ -53,8 +53,8 @@ def show_load(outcome: Outcome) -> None:
     figures.add_row("packets heard and lost", f"{outcome.received} and {outcome.lost}")
     figures.add_row("MOS", f"{outcome.mos:.2f}")
     for name, cores in outcome.cores.items():
-        if cores > 0:
-            figures.add_row(f"calls a core, {name}", f"{outcome.calls / cores:.0f} (it used {cores:.2f} cores)")
+        told = f"{outcome.calls / cores:.0f} (it used {cores:.2f} cores)" if cores > 0 else "not known: no node told what it used"
+        figures.add_row(f"calls a core, {name}", told)
     out.print(figures)
     out.print(f"Ended early: {outcome.ended}." if outcome.ended else "Nothing was lost.")
 

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import os
 import socket
+import subprocess
 import time
 from pathlib import Path
 from xml.etree import ElementTree
@@ -106,6 +108,23 @@ def test_more_calls_than_the_tier_is_made_for_are_refused_unless_told() -> None:
     check_limit(plan, limit + 1, beyond=True)
     with pytest.raises(Failure, match=f"made for {limit} calls"):
         check_limit(plan, limit + 1, beyond=False)
+
+
+def test_what_a_program_uses_is_read_where_systemd_does_not_count_it() -> None:
+    """As on a machine with cgroups of version 1; the kernel counts always."""
+
+    def ask() -> float:
+        said = subprocess.run(
+            ["sh", "-c", f"getconf CLK_TCK; cat /proc/{os.getpid()}/stat"], capture_output=True, text=True, check=True
+        )
+        return loading.read_seconds(said.stdout)
+
+    before, begun = ask(), time.process_time()
+    while time.process_time() < begun + 0.3:
+        pass
+    assert 0.2 < ask() - before < 1
+    assert loading.read_seconds("100\n7 (a ) b) S 1 2 3 4 5 6 7 8 9 10 150 50 0 0\n") == 2
+    assert loading.read_seconds("100\n") == loading.read_seconds("") == 0
 
 
 def test_a_load_is_for_whom_the_settings_let_in() -> None:
