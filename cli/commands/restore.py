@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -29,6 +29,12 @@ def register(app: typer.Typer) -> None:
 def restore(
     stack: StackName = DEFAULT_STACK,
     at: Annotated[str, typer.Option(metavar="TIME", help="Such as '2026-11-29 13:45:00+00'; `backups` shows from when.")] = "",
+    without: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NODE", help="With --at: leave out this node, which is lost or off; if it returns, it is copied anew."
+        ),
+    ] = None,
     recordings: Annotated[
         bool, typer.Option("--recordings", help="Instead: bring back recordings that are in the bucket and not here.")
     ] = False,
@@ -59,6 +65,7 @@ def restore(
         {"--recordings": recordings, "--from": bool(source), "--go-live": live},
         {"--recovery": bool(recovery), "--region": bool(region), "--authority": bool(authority), "--discard": discard},
         bool(at),
+        bool(without),
     )
     if recordings:
         bring_recordings(stack)
@@ -95,21 +102,36 @@ def restore(
         for key, why in silent.items():
             progress(f"{key} is left out: {why}. Once it is back: ./webitel status{again}")
     else:
-        refuse_silent(silent, again)
+        left = read_without(access, without or [], silent)
+        refuse_silent(
+            {key: why for key, why in silent.items() if key not in left},
+            again,
+            f"; or leave out a node that is lost: --without {next(iter(silent), '')}",
+        )
         check(found, moment, again)
-        ask(stack, moment, len(access.nodes), yes=yes)
-    carry_out(access, nodes, leader, [key for key in keys if key in nodes], show_moment(moment), found["stage"])
+        ask(stack, moment, len(nodes), [key for key in keys if key in left], yes=yes)
+    carry_out(access, nodes, leader, keys, show_moment(moment), found["stage"])
     out.print(f"The database of {stack} is that of {show_moment(moment)}. Its first backup begins by itself.")
     out.print(f"Next: ./webitel status{again}   ./webitel backups{again}")
 
 
-def refuse_together(instead: Mapping[str, bool], of_source: Mapping[str, bool], timed: bool) -> None:
+def read_without(access: Access, given: Sequence[str], silent: Mapping[str, str]) -> set[str]:
+    """Return the keys of the nodes that are to be left out. A Failure where one answers."""
+    left = {access.node(name).key for name in given}
+    if answering := sorted(left - silent.keys()):
+        raise Failure(f"--without {answering[0]}: it answers, so it takes part; switch it off first if it is not to")
+    return left
+
+
+def refuse_together(instead: Mapping[str, bool], of_source: Mapping[str, bool], timed: bool, without: bool) -> None:
     """Refuse options that do not go together."""
     chosen = [name for name, given in instead.items() if given]
     if len(chosen) > 1:
         raise Failure(f"{' and '.join(chosen)} do not go together: give one of them")
     if timed and chosen and chosen != ["--from"]:
         raise Failure(f"--at does not go with {chosen[0]}")
+    if without and chosen:
+        raise Failure(f"--without does not go with {chosen[0]}")
     lonely = [name for name, given in of_source.items() if given]
     if lonely and chosen != ["--from"]:
         raise Failure(f"{' and '.join(lonely)} go with --from only")
@@ -193,14 +215,20 @@ def check(found: dict[str, Any], moment: datetime, again: str) -> None:
         )
 
 
-def ask(stack: str, moment: datetime, nodes: int, *, yes: bool) -> None:
-    """Say what will be lost and ask twice."""
+def ask(stack: str, moment: datetime, nodes: int, left_out: Sequence[str], *, yes: bool) -> None:
+    """Say what will be lost and ask twice. `left_out`: members of the database that are not there."""
     from cli.nodes.restoring import show_moment
 
     minutes = (time.time() - moment.timestamp()) / 60
     lost = f"{minutes:.0f} minutes" if minutes < 120 else f"{minutes / 60:.1f} hours"
     out.print(f"What was written to the database after {show_moment(moment)} is discarded: {lost} until now.")
     out.print(f"Once it is restored beside the running one, services on {nodes} nodes stop and start, and calls end.")
+    if left_out:
+        named = " and ".join(left_out)
+        out.print(
+            f"Left out: {named}. Be sure that it is off or gone: what it has of the database is deleted when it comes back, and "
+            "copied from the leader. Until then the database has a copy less."
+        )
     if yes:
         return
     if not is_terminal():

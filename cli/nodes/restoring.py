@@ -38,11 +38,12 @@ def show_moment(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f+00")
 
 
-def refuse_silent(silent: Mapping[str, str], given: str) -> None:
-    """Refuse to begin while a node does not answer; `given` is the stack as a command takes it."""
+def refuse_silent(silent: Mapping[str, str], given: str, without: str = "") -> None:
+    """Refuse to begin while a node does not answer; `given` is the stack as a command takes it, `without` how the command leaves
+    out one that is lost."""
     if silent:
         told = "; ".join(f"{key}: {why}" for key, why in silent.items())
-        raise Failure(f"nothing was done, for all nodes are needed: {told}. Next: ./webitel status{given}")
+        raise Failure(f"nothing was done, for all nodes are needed: {told}. Next: ./webitel status{given}{without}")
 
 
 def find_silent(access: Access) -> dict[str, str]:
@@ -54,19 +55,21 @@ def find_silent(access: Access) -> dict[str, str]:
 def carry_out(
     access: Access, nodes: Sequence[str], leader: str, keys: Sequence[str], at: str, stage: str, source: str = ""
 ) -> None:
-    """Ask the nodes for one step after the other; each may be repeated, so a cut run goes on from where it was. `source`: another
-    deployment's bucket, from which nodes come up quiet."""
+    """Ask the nodes for one step after the other; each may be repeated, so a cut run goes on from where it was. `keys` are the
+    database's members: those that are not among the nodes are left out. `source`: another deployment's bucket, from which nodes
+    come up quiet."""
     asyncio.run(_carry_out(access, nodes, leader, keys, at, stage, source))
 
 
 async def _carry_out(
     access: Access, nodes: Sequence[str], leader: str, keys: Sequence[str], at: str, stage: str, source: str
 ) -> None:
-    others = [key for key in keys if key != leader]
+    others = [key for key in keys if key != leader and key in nodes]
+    away = [key for key in keys if key not in nodes]
 
-    async def step(name: str, asked: Sequence[str], seconds: int = STEP_SECONDS) -> None:
+    async def step(name: str, asked: Sequence[str], seconds: int = STEP_SECONDS, text: str = "") -> None:
         begun = time.monotonic()
-        command, text = node_command("restore", name, "--at", at), source if name == "quiet" else ""
+        command = node_command("restore", name, "--at", at)
         for key, said in (await ask_all(access, asked, command, seconds, text)).items():
             for line in said.splitlines():
                 progress(f"{key}: {line}")
@@ -79,10 +82,12 @@ async def _carry_out(
     async with hold(access, nodes, at):
         if stage != LEADS:
             await step("ready", [leader])
+        if away:
+            await step("leave-out", [leader], text=" ".join(away))
         try:
             if source:
                 # Before anything has the other's trunks and queues.
-                await step("quiet", nodes)
+                await step("quiet", nodes, text=source)
             if stage != LEADS:
                 await step("stop", nodes)
                 # Followers first: nobody is to lead in the leader's place.

@@ -7,6 +7,7 @@ import os
 import pwd
 import re
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ import pytest
 from cloud_init.elsewhere import OtherBucket, compose_other_bucket
 from cloud_init.node import quiet
 from cloud_init.node.ask import consul, tokens
+from cloud_init.node.ask.view import View
 from cloud_init.node.backups import elsewhere, jobs, marks, recovery, repository, restore, steps
 from cloud_init.node.clusters import database_cluster, database_data
 from cloud_init.node.clusters.encryption import ROOT as NODES_ROOT
@@ -32,7 +34,7 @@ from tests.sandbox.bucket import KEY, SECRET, ObjectStorage, run_bucket
 from tests.sandbox.consul_agent import running_agent
 from tests.sandbox.folders import let_others_in
 from tests.sandbox.test_restore_elsewhere import FIRST, SQL, make_node
-from tests.unit.node.entries import unit
+from tests.unit.node.entries import probe, unit
 from tests.waiting import wait_until
 
 pytestmark = [
@@ -73,6 +75,15 @@ class Member:
             self.running.wait(60)
             self.running = None
         return subprocess.CompletedProcess([], 0, "", "")
+
+    def kill(self) -> None:
+        """End as with the machine's power."""
+        assert self.running
+        database = int((self.data / "postmaster.pid").read_text().split()[0])
+        for pid in (self.running.pid, database):
+            os.kill(pid, signal.SIGKILL)
+        self.running.wait(10)
+        self.running = None
 
     def sql(self, text: str) -> str:
         command = ["runuser", "-u", "postgres", "--", "psql", "-XAtq", "-h", str(self.folder / "socket"), "-c", text, "postgres"]
@@ -148,6 +159,7 @@ def make_member(key: str, folder: Path, storage: ObjectStorage, agent: str, auth
         "ports": configuration.manifest["ports"],
         "backup": configuration.manifest["backup"],
         "units": [unit("patroni")],
+        "clusters": {"postgresql": [{"key": one, "name": one, "address": address} for one, address in ADDRESSES.items()]},
     }
     return Member(key, folder, manifest, storage)
 
@@ -204,6 +216,48 @@ def test_the_leader_has_the_database_of_that_second_and_the_other_member_follows
     wait_until(lambda: leader.sql("select last_archived_wal from pg_stat_archiver")[8:] >= last[8:], 60, "the archive")
     leader.become(monkeypatch)
     assert jobs.look(leader.manifest, lambda _, text: leader.said.append(text), "incr"), leader.said
+
+
+def test_a_member_that_was_left_out_comes_back_as_a_copy_and_never_with_what_it_had(
+    members: tuple[Member, Member], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leader, other = members
+    leader.become(monkeypatch)
+    assert jobs.look(leader.manifest, lambda _, text: leader.said.append(text)), leader.said
+    leader.sql("create table calls as select generate_series(1, 1000) n")
+    at = leader.sql("select clock_timestamp() at time zone 'UTC' || '+00'")
+    time.sleep(1)
+    leader.sql("delete from calls")
+    leader.sql("create table later as select repeat('x', 1000) x from generate_series(1, 20000)")
+    wait_until(lambda: other.sql("select count(*) from later") == "20000", 30, "a standby that went further than that second")
+    other.kill()
+    assert leader.step(monkeypatch, "prepare", at), leader.said
+
+    def leave_out() -> bool:
+        monkeypatch.setattr("sys.stdin", io.StringIO(other.key))
+        return leader.step(monkeypatch, "leave-out", at)
+
+    assert not leave_out(), "Consul has its member yet"
+    wait_until(leave_out, 90, "its end")
+    assert leader.step(monkeypatch, "stop-database", at) and leader.step(monkeypatch, "place", at), leader.said
+    assert leader.sql("select count(*) from calls") == "1000"
+    before = (other.data / "global" / "pg_control").stat().st_ino
+    other.become(monkeypatch)
+    database_data.may_start(probe(), View(other.manifest))
+    other.systemctl("start", "patroni")
+    leader.sql("insert into calls values (0)")
+    wait_until(lambda: leader.sql("select sync_state from pg_stat_replication") == "sync", 60, "the standby")
+    wait_until(lambda: other.sql("select count(*) from calls") == "1001", 10, "what the leader has")
+    assert other.sql("select to_regclass('later')") == ""
+    assert (other.data / "global" / "pg_control").stat().st_ino != before
+    line = "select timeline_id from pg_control_checkpoint()"
+    leader.sql("checkpoint")
+    assert int(leader.sql(line)) > 1
+    # Once it has been here, it starts with what it has.
+    other.systemctl("stop", "patroni")
+    kept = (other.data / "global" / "pg_control").stat().st_ino
+    database_data.may_start(probe(), View(other.manifest))
+    assert (other.data / "global" / "pg_control").stat().st_ino == kept
 
 
 def back_up_another(folder: Path, storage: ObjectStorage) -> str:

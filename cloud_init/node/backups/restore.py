@@ -89,6 +89,13 @@ def ready(at: str) -> None:
         raise BackupError(f"nothing is restored to {at} here any more: another restore was begun meanwhile; nothing was stopped")
 
 
+def leave_out(keys: list[str], at: str, tell: Tell) -> None:
+    """Have these members, which do not answer, come back as copies of the restored database only. Raises Unhealthy."""
+    stage = marks.read_mark(database_data.data_folder())["stage"]
+    database_data.leave_out(keys, at, leads=stage == marks.LEADS)
+    tell("restore", f"left out: {' and '.join(keys)}; once back it is copied from the leader")
+
+
 def has_database(manifest: Manifest) -> bool:
     """Tell whether this node has a member of the database's cluster."""
     return any(unit["name"] == "patroni" for unit in manifest["units"])

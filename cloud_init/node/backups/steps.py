@@ -4,13 +4,12 @@ import json
 import sys
 
 from .. import quiet
-from ..ask.consul import ConsulError
 from ..manifest import Manifest
-from ..system import Tell
+from ..system import Tell, Unhealthy
 from . import elsewhere, recordings, recovery, restore
 from .repository import BackupError
 
-STEPS = ("check", "prepare", "hold", "ready", "stop", "stop-database", "place", "follow", "start", "recordings")
+STEPS = ("check", "prepare", "hold", "ready", "leave-out", "stop", "stop-database", "place", "follow", "start", "recordings")
 FROM_ELSEWHERE = ("source", "look", "prepare-source", "quiet", "recordings-source", "settle", "forget", "tell-quiet", "go-live")
 """Of a restore from another deployment's bucket."""
 
@@ -30,6 +29,8 @@ def run(step: str, at: str, manifest: Manifest, tell: Tell) -> int:
             restore.hold(manifest, moment, tell)
         elif step == "ready":
             restore.ready(moment)
+        elif step == "leave-out":
+            restore.leave_out(sys.stdin.read().split(), moment, tell)
         elif step == "stop":
             restore.stop_callers(manifest, tell)
         elif step == "stop-database":
@@ -42,7 +43,7 @@ def run(step: str, at: str, manifest: Manifest, tell: Tell) -> int:
             recordings.bring_back(manifest, tell)
         else:
             restore.start(manifest, tell)
-    except (BackupError, ConsulError, OSError) as error:
+    except (BackupError, Unhealthy, OSError) as error:
         print(json.dumps({"error": str(error)}))
         return 1
     return 0

@@ -10,8 +10,9 @@ import json
 import pathlib
 import re
 import shutil
+from collections.abc import Iterable
 
-from ..ask.consul import Session, find_key, list_keys
+from ..ask.consul import Session, call, find_key, list_keys
 from ..ask.view import View
 from ..manifest import Manifest, ProbeEntry
 from ..system import POSTGRESQL_BIN, Unhealthy, run, write_private
@@ -22,6 +23,8 @@ SEGMENT = re.compile("[0-9A-F]{24}")
 """A file of the log: eight digits of its timeline, sixteen of its number."""
 BLANK = "webitel/postgresql/blank/"
 ENDS = "webitel/postgresql/ends/"
+LEFT_OUT = "webitel/postgresql/left-out/"
+"""By member the time to which the database was restored without it: until it has been here again."""
 NOWHERE = ""
 """What discarded data is worth."""
 SCOPE = "service/webitel/"
@@ -72,8 +75,8 @@ def may_start(_: ProbeEntry, view: View) -> None:
     """Check whether the member may start with the data that it has.
 
     A member without data begins a cluster only as the first one, when all the others are known to be without data too; one
-    with data when it has the newest. Data of a member that had left is given up as soon as there is a leader of the same
-    database to copy from, never before.
+    with data when it has the newest. Data of a member that had left, or that a restore left out, is given up as soon as there is
+    a leader of the same database to copy from, never before.
     """
     data = data_folder()
     wait_for_restore(data)
@@ -82,9 +85,13 @@ def may_start(_: ProbeEntry, view: View) -> None:
     if not (data / "PG_VERSION").exists():
         mark.unlink(missing_ok=True)
         may_begin(view.manifest)
-    elif mark.exists():
+        come_back(view.manifest)
+    elif mark.exists() or was_left_out(view.manifest):
+        if not mark.exists():
+            mark_left(view.manifest)
         _ends.hold(ENDS + view.manifest["key"], NOWHERE)
         give_up(data, mark)
+        come_back(view.manifest)
     else:
         may_go_on(view.manifest, data)
 
@@ -98,6 +105,34 @@ def wait_for_restore(data: pathlib.Path) -> None:
     if found["stage"] == PLACING:
         how = f"--from {url}" if (url := found.get("source", "").partition(" ")[0]) else f"--at '{found['at']}'"
         raise Unhealthy(f"a restore was cut off while the databases changed places; it goes on with ./webitel restore {how}")
+
+
+def leave_out(keys: Iterable[str], at: str, *, leads: bool) -> None:
+    """Note that the database is restored to that time without these members, whose data is of before. Raises Unhealthy where one
+    of them is at work: it would lead with what is to be discarded as soon as the leader stops. Where the restored database
+    `leads` already, such a one follows it."""
+    alive = list_keys(f"{SCOPE}members/")
+    if (working := [key for key in keys if key in alive]) and not leads:
+        raise Unhealthy(
+            f"the database on {' and '.join(working)} is at work, or was within the last minute: switch that machine off first, "
+            "and try again in a minute"
+        )
+    for key in keys:
+        if key not in alive:
+            call("PUT", f"/v1/kv/{LEFT_OUT}{key}", at)
+
+
+def was_left_out(manifest: Manifest) -> bool:
+    """Tell whether a restore left this member out, and it has not been here since."""
+    others = [member for member in manifest["clusters"]["postgresql"] if member["key"] != manifest["key"]]
+    # The only member has nobody to be left out by, and starts without Consul.
+    return bool(others and find_key(LEFT_OUT + manifest["key"])["holder"])
+
+
+def come_back(manifest: Manifest) -> None:
+    """End that a restore left this member out: it has no data of before any more."""
+    if was_left_out(manifest):
+        call("DELETE", f"/v1/kv/{LEFT_OUT}{manifest['key']}")
 
 
 def lead_mark(data: pathlib.Path) -> pathlib.Path:

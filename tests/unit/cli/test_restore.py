@@ -28,7 +28,10 @@ AWAY = "no answer within 6 s"
 class Nodes:
     """Two members of a database, and an edge."""
 
-    nodes: ClassVar = {key: SimpleNamespace(key=key) for key in ("data-1", "data-2", "edge-1")}
+    nodes: ClassVar = {key: SimpleNamespace(key=key, name=key) for key in ("data-1", "data-2", "edge-1")}
+
+    def node(self, name: str) -> Any:
+        return access.Access.node(self, name)  # type: ignore[arg-type]
 
 
 @dataclass
@@ -46,7 +49,7 @@ class World:
         words = command.replace("'", "").partition(" restore ")[2].split() or ["true"]
         keys = [node.key for node in nodes]
         if keys and words[0] not in ("true", "check"):
-            self.steps.append(f"{words[0]}: {' '.join(keys)}")
+            self.steps.append(f"{words[0]}: {' '.join(keys)}" + (f" ({text})" if text else ""))
         if words[0] == self.fails:
             error = json.dumps({"error": "the disk is full"})
             return {key: Answer(1, f"to {NOW}\n{error}\n") for key in keys}
@@ -110,6 +113,50 @@ def test_a_node_that_does_not_answer_is_named_before_anything_is_done(world: Wor
     result = run("--at", at(-600), "--yes")
     assert isinstance(result.exception, Failure) and f"all nodes are needed: edge-1: {AWAY}" in str(result.exception)
     assert world.steps == []
+
+
+def test_a_lost_member_is_left_out_where_that_is_asked_for_and_only_then(world: World) -> None:
+    world.silent.append("data-1")
+    refused = run("--at", at(-600), "--yes").exception
+    assert "all nodes are needed: data-1" in str(refused) and "--without data-1" in str(refused)
+    assert "--without edge-1: it answers" in str(run("--at", at(-600), "--without", "edge-1", "--yes").exception)
+    assert "no node data-9" in str(run("--at", at(-600), "--without", "data-9", "--yes").exception)
+    assert "--without does not go with --recordings" in str(run("--recordings", "--without", "data-1").exception)
+    assert world.steps == []
+    result = run("--at", at(-600), "--without", "data-1", "--yes")
+    assert result.exit_code == 0, result.output
+    assert "Left out: data-1. Be sure that it is off or gone" in " ".join(result.stdout.split())
+    assert world.steps == [
+        "prepare: data-2",
+        "ready: data-2",
+        "leave-out: data-2 (data-1)",
+        "stop: data-2 edge-1",
+        "stop-database: data-2",
+        "place: data-2",
+        "start: data-2 edge-1",
+        "let go",
+    ]
+
+
+def test_a_lost_node_without_a_database_is_left_out_and_nobody_is_copied_anew(world: World) -> None:
+    world.silent.append("edge-1")
+    result = run("--at", at(-600), "--without", "edge-1", "--yes")
+    assert result.exit_code == 0 and "Left out" not in result.stdout
+    assert "follow: data-1" in world.steps and not any("leave-out" in step for step in world.steps)
+
+
+def test_where_the_lost_member_is_at_work_nothing_is_stopped(world: World) -> None:
+    world.silent.append("data-1")
+    world.fails = "leave-out"
+    assert run("--at", at(-600), "--without", "data-1", "--yes").exit_code == 1
+    assert world.steps == ["prepare: data-2", "ready: data-2", "leave-out: data-2 (data-1)"]
+
+
+def test_a_member_that_went_silent_while_it_was_cut_off_does_not_come_back_with_what_it_had(world: World) -> None:
+    world.known["data-2"] = NOTHING | {"begun": BEGUN, "stage": "placed"}
+    world.silent.append("data-1")
+    assert run("--at", at(-600)).exit_code == 0
+    assert world.steps[2] == "leave-out: data-2 (data-1)" and "follow" not in " ".join(world.steps)
 
 
 def test_what_another_run_works_on_is_left_alone(world: World) -> None:

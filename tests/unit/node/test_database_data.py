@@ -10,6 +10,7 @@ import pytest
 from cloud_init.node.ask.consul import ConsulError
 from cloud_init.node.ask.view import View
 from cloud_init.node.clusters import database_data
+from cloud_init.node.system import Unhealthy
 from tests.unit.node.entries import manifest, probe, wrong
 
 MEMBERS = [{"key": f"db-{n}", "name": f"s-db-{n}", "address": f"10.0.0.{n}"} for n in (1, 2, 3)]
@@ -48,6 +49,15 @@ def stand(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Stand:
         "list_keys",
         lambda prefix: {key.removeprefix(prefix): {"Value": value} for key, value in made.keys.items() if key.startswith(prefix)},
     )
+
+    def call(method: str, path: str, body: str = "") -> None:
+        key = path.removeprefix("/v1/kv/")
+        if method == "PUT":
+            made.keys[key] = body
+        else:
+            made.keys.pop(key)
+
+    monkeypatch.setattr(database_data, "call", call)
     for session in (database_data._blank, database_data._ends):
         monkeypatch.setattr(session, "hold", lambda key, value: made.keys.update({key: value}))
     monkeypatch.setattr(database_data, "find_end", lambda data: made.end)
@@ -146,6 +156,38 @@ def test_data_of_before_it_left_waits_for_a_leader_and_is_given_up(stand: Stand)
     stand.keys["service/webitel/leader"] = "db-1"
     assert stand.ask(3) == ""
     assert list(stand.data.parent.iterdir()) == []
+
+
+def test_a_member_that_a_restore_left_out_gives_up_what_it_had_and_is_left_out_no_longer(stand: Stand) -> None:
+    stand.fill()
+    stand.keys["service/webitel/members/db-1"] = "{}"
+    database_data.leave_out(["db-3"], "2026-11-29 13:45:00+00", leads=False)
+    # Consul knows the cluster: without the note it would start with what it has.
+    stand.keys["service/webitel/initialize"] = OURS
+    assert "no leader to copy from" in stand.ask(3)
+    assert stand.data.exists() and stand.mark.exists()
+    assert stand.ask(3, members=1).startswith(str(stand.data)), "it stays so whatever becomes of Consul"
+    stand.keys["service/webitel/leader"] = "db-1"
+    assert stand.ask(3) == ""
+    assert list(stand.data.parent.iterdir()) == []
+    assert "webitel/postgresql/left-out/db-3" not in stand.keys
+
+
+def test_a_new_machine_in_its_place_is_not_left_out(stand: Stand) -> None:
+    database_data.leave_out(["db-3"], "2026-11-29 13:45:00+00", leads=False)
+    stand.keys["service/webitel/initialize"] = OURS
+    assert stand.ask(3) == ""
+    stand.fill()
+    assert stand.ask(3) == "" and stand.data.exists()
+
+
+def test_a_member_that_is_at_work_is_not_left_out(stand: Stand) -> None:
+    stand.keys["service/webitel/members/db-3"] = "{}"
+    with pytest.raises(Unhealthy, match="the database on db-3 is at work"):
+        database_data.leave_out(["db-2", "db-3"], "2026-11-29 13:45:00+00", leads=False)
+    assert list(stand.keys) == ["service/webitel/members/db-3"]
+    database_data.leave_out(["db-2", "db-3"], "2026-11-29 13:45:00+00", leads=True)
+    assert [key for key in stand.keys if "left-out" in key] == ["webitel/postgresql/left-out/db-2"]
 
 
 def test_a_deletion_that_was_cut_off_is_ended(stand: Stand) -> None:
