@@ -119,7 +119,7 @@ def test_a_phone_registers_calls_and_is_gone(shape: Deployment, account: str, fi
     registered, called = [row for row in found["checks"] if row["check"] == "call"]
     assert registered["found"] == "REGISTER: 200 OK"
     assert called["figures"]["lost"] == 0 and called["figures"]["echoed"] > 480, called
-    figure("a call of smoke: set-up", called["figures"]["ms"] / 1000)
+    figure("a call of smoke: set-up", called["figures"]["ms"], "ms")
     (edge,) = shape.with_service("opensips")
     assert PHONE not in edge.on_node("/usr/lib/webitel/setup/opensips.sh ul_dump")
 
@@ -152,8 +152,8 @@ def test_a_load_is_carried_and_drawn(shape: Deployment, account: str, figure: Fi
     assert (load["calls"], load["lost"], load["ended"]) == (CALLS, 0, ""), load
     assert load["mos"] > 4
     assert all(load["calls_per_core"][name] > CALLS for name in ("rtpengine", "freeswitch")), load
-    figure(f"load of {CALLS} calls: set-up, median", load["set_up_ms"]["median"] / 1000)
-    figure(f"load of {CALLS} calls: set-up, 99th percentile", load["set_up_ms"]["p99"] / 1000)
+    figure(f"load of {CALLS} calls: set-up, median", load["set_up_ms"]["median"], "ms")
+    figure(f"load of {CALLS} calls: set-up, 99th percentile", load["set_up_ms"]["p99"], "ms")
     for name, calls in load["calls_per_core"].items():
         figure(f"load of {CALLS} calls: {name}{' (stand-in)' * (name == 'freeswitch')}, calls a core", calls, "")
     assert ElementTree.parse(drawn).getroot().tag.endswith("svg")
