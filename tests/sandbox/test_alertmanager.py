@@ -180,8 +180,10 @@ def test_a_critical_alert_reaches_every_target_and_so_does_its_end(received: Rec
     assert hook["alerts"][0]["labels"]["node"] == "app-1" and hook["alerts"][0]["annotations"]["means"]
     (pager,) = received.bodies("/pager")
     assert pager["routing_key"] == KEY and pager["event_action"] == "trigger" and pager["payload"]["severity"] == "critical"
+    check_pager(pager)
     (slack,) = received.bodies("/slack")
-    assert "EngineDown" in json.dumps(slack) and "app-1" in json.dumps(slack)
+    check_slack(slack)
+    assert "EngineDown" in slack["attachments"][0]["title"] and "app-1" in slack["attachments"][0]["text"]
     tell(received, "engine", "EngineDown", over=True, node="app-1")
     wait(
         lambda: len(received.mails) > 1 and len(received.bodies("/hook")) > 1 and len(received.bodies("/pager")) > 1,
@@ -189,6 +191,26 @@ def test_a_critical_alert_reaches_every_target_and_so_does_its_end(received: Rec
     )
     assert "Subject: RESOLVED critical EngineDown" in received.mails[1]
     assert received.bodies("/hook")[1]["status"] == "resolved" and received.bodies("/pager")[1]["event_action"] == "resolve"
+    # Else it would stay open there.
+    assert received.bodies("/pager")[1]["dedup_key"] == pager["dedup_key"]
+    wait(lambda: len(received.bodies("/slack")) > 1, str(received))
+    check_slack(received.bodies("/slack")[1])
+
+
+def check_pager(event: dict[str, Any]) -> None:
+    """What PagerDuty's Events API v2 asks of an event (`facts/monitoring.md`, targets)."""
+    assert event["event_action"] in ("trigger", "acknowledge", "resolve")
+    assert 0 < len(event["dedup_key"]) <= 255
+    payload = event["payload"]
+    assert 0 < len(payload["summary"]) <= 1024 and payload["source"]
+    assert payload["severity"] in ("critical", "error", "warning", "info")
+
+
+def check_slack(message: dict[str, Any]) -> None:
+    """What Slack asks of a message by an incoming webhook: attachments, each with a plain text for who sees no other."""
+    assert message["attachments"]
+    for one in message["attachments"]:
+        assert one["fallback"] and one["title"] and one["text"]
 
 
 def test_a_warning_wakes_nobody_and_the_heartbeat_goes_on_beating(received: Received) -> None:
