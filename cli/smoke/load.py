@@ -169,7 +169,11 @@ def run_load(make_phone: Callable[[], Phone], number: str, wanted: int, measure:
             used, since = measure(), time.monotonic()
             outcome.ended = watch(lines, outcome, audio, begun, HOLD_SECONDS)
             took = time.monotonic() - since
-            outcome.cores = {name: (seconds - used.get(name, 0.0)) / took for name, seconds in measure().items()}
+            told = measure()
+            # Without both counts nothing is known of a program: 0.
+            outcome.cores = {
+                name: (told[name] - used[name]) / took if name in told and name in used else 0.0 for name in used | told
+            }
         judge(outcome, lines)
     finally:
         audio.ended.set()

@@ -14,6 +14,7 @@ import pytest
 
 from cloud_init.node.backups.verify import WHOLE
 from tests.local.conftest import Figure
+from tests.local.cost import measure
 from tests.local.deployment import Deployment, wait_until
 from tests.local.hooks import Told, take_alerts
 from tests.local.names import serve_names
@@ -28,7 +29,11 @@ DOMAIN, TOKEN = "company.test", "token-of-the-hook"
 RECORDINGS = "/var/lib/webitel/recordings/storage/recordings"
 LOOK_SECONDS = 360
 """A look at the bucket comes every 5 minutes."""
-COST_SECONDS, TICKS = 60, os.sysconf("SC_CLK_TCK")
+COST_SECONDS = 120
+LOOKS = {"webitel-backup": 300, "webitel-backup-files": 300, "webitel-backup-verify": 3600}
+"""Seconds between two looks of the units that back up (`cloud_init/files/backup`)."""
+WATCHER = "webitel-watch"
+"""Asks the health of every service, with monitoring or without, and writes down its figures."""
 WATCHES = ("prometheus", "prometheus-node-exporter", "prometheus-alertmanager", "prometheus-blackbox-exporter")
 KEPT_AWAY = "/run/systemd/system/engine.service.d"
 MOST_CPU, MOST_MIB = 0.05, 400.0
@@ -174,18 +179,6 @@ def find_down(node: Deployment) -> str:
     return str([(one["scrapePool"], one["lastError"]) for one in found if one["health"] != "up"] or "")
 
 
-def measure(node: Deployment) -> tuple[float, float]:
-    """Seconds of processors that they took since they began, and their memory in MiB."""
-    used = memory = 0.0
-    for unit in WATCHES:
-        shown = node.on_node(
-            f"cd /proc/$(systemctl show -P MainPID {unit}) && cut -d' ' -f14,15 stat && awk '/^VmRSS/ {{print $2}}' status"
-        )
-        user, system, resident = map(int, shown.split())
-        used, memory = used + (user + system) / TICKS, memory + resident / 1024
-    return used, memory
-
-
 def test_monitoring_is_turned_on_and_a_healthy_node_rings_nothing(world: World, figure: Figure) -> None:
     node = world.node
     node.set(monitoring=None, alert_webhook=world.told.url)
@@ -194,12 +187,16 @@ def test_monitoring_is_turned_on_and_a_healthy_node_rings_nothing(world: World, 
     wait_until(lambda: find_down(node), 60)
     rules = [rule for group in ask_prometheus(node, "rules")["groups"] for rule in group["rules"]]
     assert rules and not [rule["name"] for rule in rules if rule["health"] == "err"]
-    before, began = measure(node)[0], time.monotonic()
-    time.sleep(COST_SECONDS)
-    used, memory = measure(node)
-    part = (used - before) / (time.monotonic() - began)
-    figure("monitoring at rest, of a core", part * 100, "%")
-    figure("monitoring at rest, memory", memory, "MiB")
+    found = measure(node, COST_SECONDS, (*WATCHES, WATCHER), LOOKS)
+    for unit, (part, memory) in found.items():
+        figure(f"{unit} at rest, of a core", part * 100, "%")
+        figure(f"{unit} at rest, memory", memory, "MiB")
+    found.pop(WATCHER)
+    part = sum(part for part, _ in found.values())
+    # Looks are not all at the same time, and are over in a second.
+    memory = sum(found[unit][1] for unit in WATCHES) + max(found[unit][1] for unit in LOOKS)
+    figure("backups and monitoring at rest, of a core", part * 100, "%")
+    figure("backups and monitoring at rest, memory", memory, "MiB")
     assert part < MOST_CPU and memory < MOST_MIB
     assert list_alerts(node) == [] and world.told.alerts == []
     is_settled(node)

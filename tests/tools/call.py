@@ -60,7 +60,7 @@ def main() -> int:
         result = carry_out(caller, given.receive, given.hold, given.seconds, given.changes)
     finally:
         caller.close()
-    print(json.dumps(asdict(result)))
+    print(json.dumps({**asdict(result), "call_id": caller.call_id}))
     return 1 if result.problem else 0
 
 

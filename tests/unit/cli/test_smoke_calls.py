@@ -6,13 +6,15 @@ import os
 import socket
 import subprocess
 import time
+from collections.abc import Iterable
 from pathlib import Path
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import pytest
 
 from cli.console import Failure
-from cli.nodes.access import Access
+from cli.nodes.access import Access, Answer, NodeAccess
 from cli.show.plot import count_by_step
 from cli.show.smoke import plot_load
 from cli.smoke import account, load, loading, media, sip
@@ -254,3 +256,31 @@ def test_its_picture_has_a_row_for_each_figure_and_a_mark_where_it_ended() -> No
 
 def test_moments_are_counted_by_step() -> None:
     assert count_by_step([1.0, 1.05, 1.31, 9.0], 1.0, 1.4) == [2, 0, 0, 1]
+
+
+def test_what_a_node_told_only_once_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A count since the machine's start is not what ten seconds took."""
+    monkeypatch.setattr(load, "HOLD_SECONDS", 0.1)
+    monkeypatch.setattr(load, "watch", lambda *_: "")
+    monkeypatch.setattr(
+        load, "add_call", lambda phone, number, lines, audio: "one is enough" if lines else lines.append(phone) or ""
+    )
+    monkeypatch.setattr(load, "judge", lambda *_: None)
+    monkeypatch.setattr(load, "ask_many", lambda *_: None)
+    told = iter([{"rtpengine": 1.0}, {"rtpengine": 1.5, "freeswitch": 900.0}])
+    outcome = load.run_load(lambda: SimpleNamespace(phone=None), "600", 1, lambda: next(told))  # type: ignore[arg-type, return-value]
+    assert outcome.cores["rtpengine"] > 0 and outcome.cores["freeswitch"] == 0
+    assert "freeswitch" not in outcome.as_json()["calls_per_core"]  # type: ignore[operator]
+
+
+def test_only_nodes_that_have_a_program_are_asked_and_all_of_them_have_to_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    async def ask(_: object, nodes: Iterable[NodeAccess], command: str, __: float) -> dict[str, Answer]:
+        asked.append(" ".join(node.key for node in nodes))
+        silent = "freeswitch" in command
+        return {asked[-1]: Answer(problem="no answer") if silent else Answer(0, "100\n7 (a) S 1 2 3 4 5 6 7 8 9 10 150 50 0\n")}
+
+    monkeypatch.setattr(loading, "ask_nodes", ask)
+    assert loading.make_meter(make_world())() == {"rtpengine": 2.0}
+    assert set(asked) == {"all-1"}
