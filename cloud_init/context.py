@@ -13,6 +13,7 @@ from cloud_init.node.health.topology import EXPECTED
 from cloud_init.node.system import POSTGRESQL_BIN
 from cloud_init.packages import Packages
 from cloud_init.sources import list_others, list_roles, split_sources
+from cloud_init.stripped import strip_program
 from components.model.acme import read_order
 from components.model.alerting import ALERT_SECRETS, secrets_for
 from components.model.backup import CIPHER, read_bucket
@@ -349,7 +350,7 @@ class Context:
             "kept_patterns": self.packages.list_kept_patterns,
             "update_window": lambda: read_window(self.settings.update_window),
             "repository_logins": self.repository_logins,
-            "install_program": lambda: INSTALL_PROGRAM.read_text().rstrip("\n"),
+            "install_program": lambda: strip_program(INSTALL_PROGRAM.read_text()),
             "egress_rules": lambda: node_egress(self.plan, self.node, self.settings, self.catalogue),
         }
 

@@ -6,11 +6,13 @@ fingerprint}], "packages": [name], "units": [name]}. Progress goes to /run/webit
 """
 
 import contextlib
+import ctypes
 import fcntl
 import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -27,14 +29,25 @@ SOURCES = pathlib.Path("/etc/apt/sources.list.d")
 RINGS = pathlib.Path("/usr/share/keyrings")
 LOG = pathlib.Path("/var/log/webitel-install.log")
 UNSYNCED = pathlib.Path("/var/lib/webitel/unsynced")
-"""Holds the boot in which the first installation began, until its files are on the disk."""
+"""Holds the boots in which the first installation was under way, until its files are on the disk."""
 BOOT = pathlib.Path("/proc/sys/kernel/random/boot_id")
-UNPACKED = pathlib.Path("/var/lib/dpkg/info")
+GIVEN = pathlib.Path("/var/lib/webitel/host.json")
+"""Is there on a host that was given, where dpkg's database says what its owner installed."""
+DATABASE = pathlib.Path("/var/lib/dpkg")
+BESIDE = pathlib.Path("/run/webitel/dpkg")
+AT_CWD, EXCHANGE = -100, 2
+"""renameat2(2): from the working directory, and both names at once."""
+SETTINGS = pathlib.Path("/etc")
 QUICK = ("-o", "Dpkg::Options::=--force-unsafe-io")
 """Unpacking without waiting for the disk after each file: a seventh of what dpkg takes (`facts/first-boot.md` 2)."""
-LOST_TOO = ("-o", "Dpkg::Options::=--force-confmiss")
-"""Configuration files that are gone are put back (`facts/first-boot.md` 8)."""
+KEEP = ("--force-confdef", "--force-confold")
+"""A configuration file that differs from its package's stays as it is."""
+LOST_TOO = (*KEEP, "--force-confmiss")
+"""One that is gone is put back (`facts/first-boot.md` 8)."""
+RENEW = ("--force-confnew", "--force-confmiss")
+"""One that differs is replaced: what a machine that was cut off has there is nobody's (`facts/first-boot.md` 11)."""
 EMPTY_MD5 = "d41d8cd98f00b204e9800998ecf8427e"
+DATABASE_TRIES = 60
 
 OFFLINE = {"SYSTEMD_OFFLINE": "1"}
 """systemctl leaves running units alone (`facts/first-boot.md` 3). Every package with a unit would have systemd read all of them
@@ -204,16 +217,13 @@ def apt_to_itself() -> Iterator[None]:
             DAILY_HELD.clear()
 
 
-def run_apt(arguments: list[str], step: str, total: int) -> None:
-    """apt-get with its status read line by line; the error holds its last lines."""
+def run_apt(arguments: list[str], step: str, total: int, forces: tuple[str, ...] = KEEP) -> None:
+    """apt-get with its status read line by line; the error holds its last lines. `forces` are dpkg's."""
     reading, writing = os.pipe()
     command = [
         "apt-get",
         "-qy",
-        "-o",
-        "Dpkg::Options::=--force-confdef",
-        "-o",
-        "Dpkg::Options::=--force-confold",
+        *(word for force in forces for word in ("-o", f"Dpkg::Options::={force}")),
         "-o",
         f"APT::Status-Fd={writing}",
         "-o",
@@ -298,38 +308,61 @@ def starts_forbidden() -> Iterator[None]:
         POLICY.unlink(missing_ok=True)
 
 
-def begin_unsynced() -> None:
-    """Remember the boot in which packages are unpacked without waiting for the disk."""
-    if not UNSYNCED.exists():
+def list_boots() -> list[str]:
+    """List the boots in which the first installation was under way."""
+    return UNSYNCED.read_text().split() if UNSYNCED.exists() else []
+
+
+def begin_unsynced() -> bool:
+    """Remember the boot in which packages are unpacked without waiting for the disk; whether an earlier one was cut off in it."""
+    boots, boot = list_boots(), BOOT.read_text().strip()
+    if boot not in boots:
         UNSYNCED.parent.mkdir(parents=True, exist_ok=True)
-        UNSYNCED.write_text(BOOT.read_text())
+        fresh = UNSYNCED.with_suffix(".new")
+        fresh.write_text("\n".join([*boots, boot]))
+        if boots:
+            began = UNSYNCED.stat().st_mtime
+            os.utime(fresh, (began, began))
+        fresh.replace(UNSYNCED)
         os.sync()
+    return len(list_boots()) > 1
+
+
+def end_unsynced() -> None:
+    """Forget them, once the files are on the disk."""
+    keep_database()
+    if UNSYNCED.exists():
+        os.sync()
+        UNSYNCED.unlink()
 
 
 def mend_unsynced() -> None:
     """Unpack anew what a boot that was cut off had unpacked without waiting for the disk: files of it can be empty."""
-    if not UNSYNCED.exists() or UNSYNCED.read_text() == BOOT.read_text():
+    if not UNSYNCED.exists() or BOOT.read_text().strip() in list_boots():
         return
     began = UNSYNCED.stat().st_mtime
-    names = sorted(path.name.removesuffix(".list") for path in UNPACKED.glob("*.list") if path.stat().st_mtime >= began)
+    folder = DATABASE / "info"
+    names = sorted(path.name.removesuffix(".list") for path in folder.glob("*.list") if path.stat().st_mtime >= began)
+    forces = LOST_TOO if GIVEN.exists() else RENEW
     with apt_to_itself(), starts_forbidden():
-        finish_dpkg()  # what cannot be configured yet is unpacked anew by the next call
+        finish_dpkg(forces)  # what cannot be configured yet is unpacked anew by the next call
+        if not GIVEN.exists():
+            remove_emptied(began)
         if names:
             run_apt(["update"], "package lists", 0)
-            remove_emptied(names)
-            run_apt([*LOST_TOO, "install", "--reinstall", "--no-install-recommends", *names], "packages once more", len(names))
-    os.sync()
-    UNSYNCED.unlink()
+            remove_emptied_conffiles(names)
+            run_apt(["install", "--reinstall", "--no-install-recommends", *names], "packages once more", len(names), forces)
+    begin_unsynced()
 
 
-def finish_dpkg() -> None:
-    """Finish what dpkg was cut off from: apt refuses to go on from there."""
-    command = ["dpkg", "--force-confdef", "--force-confold", "--configure", "-a"]
-    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    subprocess.run(command, capture_output=True, check=False, stdin=subprocess.DEVNULL, env=environment)
+def remove_emptied(began: float) -> None:
+    """Remove files below /etc that were emptied since then: scripts of packages would take them for edited, and keep them."""
+    for path in SETTINGS.rglob("*"):
+        if path.is_file() and not path.is_symlink() and path.stat().st_size == 0 and path.stat().st_ctime >= began:
+            path.unlink()
 
 
-def remove_emptied(packages: list[str]) -> None:
+def remove_emptied_conffiles(packages: list[str]) -> None:
     """Remove configuration files that are empty and should not be: dpkg would take them for edited, and keep them."""
     command = ["dpkg-query", "-W", "-f", "${Conffiles}\n", *packages]
     for line in subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines():
@@ -339,16 +372,64 @@ def remove_emptied(packages: list[str]) -> None:
             path.unlink()
 
 
+def finish_dpkg(forces: tuple[str, ...]) -> None:
+    """Finish what dpkg was cut off from: apt refuses to go on from there."""
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    command = ["dpkg", *forces, "--configure", "-a"]
+    subprocess.run(command, capture_output=True, check=False, stdin=subprocess.DEVNULL, env=environment)
+
+
+def lay_over() -> None:
+    """Lay a copy in memory over dpkg's database, which waits for the disk some twenty times a package (`facts/first-boot.md` 10).
+
+    The one on the disk stays as it was until the other takes its place, whole: a machine that is cut off finds the former, and
+    installs everything over what is there. Where it cannot be, dpkg takes its time.
+    """
+    if GIVEN.exists() or os.path.ismount(DATABASE):
+        return
+    BESIDE.mkdir(parents=True, exist_ok=True)
+    steps = (
+        ["mount", "-t", "tmpfs", "-o", "mode=755", "webitel-dpkg", str(BESIDE)],
+        ["cp", "-a", f"{DATABASE}/.", str(BESIDE)],
+        ["mount", "--bind", str(BESIDE), str(DATABASE)],
+    )
+    all(subprocess.run(step, capture_output=True, check=False).returncode == 0 for step in steps)
+    subprocess.run(["umount", str(BESIDE)], capture_output=True, check=False)
+
+
+def keep_database() -> None:
+    """Put the database in memory in the place of the one on the disk."""
+    if not os.path.ismount(DATABASE):
+        return
+    fresh = DATABASE.with_name("dpkg.new")
+    for _ in range(DATABASE_TRIES):
+        shutil.rmtree(fresh, ignore_errors=True)
+        subprocess.run(["cp", "-a", str(DATABASE), str(fresh)], check=True)
+        os.sync()
+        # Somebody who asks dpkg something holds it for a moment.
+        if subprocess.run(["umount", str(DATABASE)], capture_output=True, check=False).returncode == 0:
+            break
+        time.sleep(1)
+    else:
+        raise InstallError(f"{DATABASE} is in use")
+    # Both names at once: at no moment is there none.
+    if ctypes.CDLL(None, use_errno=True).renameat2(AT_CWD, os.fsencode(fresh), AT_CWD, os.fsencode(DATABASE), EXCHANGE):
+        raise OSError(ctypes.get_errno(), f"{fresh} cannot take the place of {DATABASE}")
+    os.sync()
+    shutil.rmtree(fresh)
+
+
 def install(
     packages: list[str],
     units: list[str],
     fresh_lists: bool = True,
     options: tuple[str, ...] = (),
     versions: dict[str, str] | None = None,
+    more: bool = False,
 ) -> list[str]:
     """Install what is missing, or not of its version in `versions`, with every start of a service forbidden; returns that.
 
-    Without `fresh_lists` the lists are read anew only when the first try fails.
+    Without `fresh_lists` the lists are read anew only when the first try fails; `more` is installed by the next call.
     """
     versions = versions or {}
     first = not CONFIGURED.exists()
@@ -360,31 +441,38 @@ def install(
     missing = list_missing(packages, versions)
     names = [f"{package}={versions[package]}" if package in versions else package for package in missing]
     if not missing:
+        if first and not more:
+            end_unsynced()
         return []
     with apt_to_itself(), starts_forbidden():
+        forces = KEEP
         if first:
-            begin_unsynced()
-        for attempt in range(1, TRIES + 1):
-            if attempt > 1:
-                finish_dpkg()
-            unread = read_all_lists() if fresh_lists or attempt > 1 else ""
-            if unread:
-                report(f"no package lists yet: {find_cause(unread)}")
-            try:
-                run_apt([*options, "install", "--no-install-recommends", *names], "packages", len(missing))
-                break
-            except InstallError as error:
-                if attempt == TRIES:
-                    raise InstallError("\n".join(filter(None, [unread, str(error)]))) from error
-                time.sleep(2 * attempt)
-        # A service that starts before its configuration is there does harm: RabbitMQ then never joins a cluster.
-        if first:
-            subprocess.run(["systemctl", "daemon-reload"], capture_output=True, check=False)
-            disable(units)
-        subprocess.run(["apt-mark", "hold", *missing], capture_output=True, check=False)
-        if first:
-            os.sync()
-            UNSYNCED.unlink()
+            forces = RENEW if begin_unsynced() and not GIVEN.exists() else KEEP
+            lay_over()
+        try:
+            for attempt in range(1, TRIES + 1):
+                if attempt > 1:
+                    finish_dpkg(forces)
+                unread = read_all_lists() if fresh_lists or attempt > 1 else ""
+                if unread:
+                    report(f"no package lists yet: {find_cause(unread)}")
+                try:
+                    run_apt([*options, "install", "--no-install-recommends", *names], "packages", len(missing), forces)
+                    break
+                except InstallError as error:
+                    if attempt == TRIES:
+                        raise InstallError("\n".join(filter(None, [unread, str(error)]))) from error
+                    time.sleep(2 * attempt)
+            # A service that starts before its configuration is there does harm: RabbitMQ then never joins a cluster.
+            if first:
+                subprocess.run(["systemctl", "daemon-reload"], capture_output=True, check=False)
+                disable(units)
+            subprocess.run(["apt-mark", "hold", *missing], capture_output=True, check=False)
+        finally:
+            if first:
+                keep_database()
+        if first and not more:
+            end_unsynced()
     return missing
 
 
@@ -393,7 +481,7 @@ def prepare_sources(plan: dict[str, Any]) -> None:
     report("package sources")
     write_suites(plan["suites"])
     if any(repository.get("key") for repository in plan["repositories"]):
-        install(["gnupg"], [])
+        install(["gnupg"], [], more=True)
     for repository in plan["repositories"]:
         add_repository(repository)
 

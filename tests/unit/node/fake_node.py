@@ -64,6 +64,9 @@ class FakeNode:
             "CONFIGURED": "etc/webitel/node.json",
             "UNIT_FILES": "etc/systemd/system",
             "UNSYNCED": "var/unsynced",
+            "DATABASE": "var/dpkg",
+            "BESIDE": "run/dpkg",
+            "SETTINGS": "etc",
             "ARMED": "var/guard/armed",
             "REVERTING": "var/guard/reverting",
             "REVERTED": "var/guard/reverted",
@@ -207,7 +210,7 @@ class FakeNode:
         self.asked.append(" ".join([verb, *flags, *names]))
         return 0, ""
 
-    def run_apt(self, arguments: list[str], step: str, total: int) -> None:
+    def run_apt(self, arguments: list[str], step: str, total: int, forces: tuple[str, ...] = ()) -> None:
         """Have apt install the packages named."""
         if "install" in arguments:
             wanted = [one.partition("=") for one in arguments[arguments.index("install") + 1 :] if not one.startswith("-")]
