@@ -13,15 +13,16 @@ import typer
 from cli.console import Failure, is_terminal
 from cli.recovery_file import Recovery
 from cli.recovery_file import read as read_recovery
-from components.model.backup import CIPHER, EXAMPLE, LAST_PORT, Bucket, is_address, read_bucket, read_url
+from components.model.backup import CIPHER, CREDENTIALS, EXAMPLE, LAST_PORT, Bucket, is_address, read_bucket, read_url
+from components.model.clouds.buckets import Language
 from components.model.secret_specs import SECRETS
 
 if TYPE_CHECKING:
     from cloud_init.elsewhere import OtherBucket
     from stacks.load import Deployment
 
-LOG_IN = ("WEBITEL_SOURCE_KEY", "WEBITEL_SOURCE_SECRET")
-"""The variables with the log-in of the other bucket."""
+LOG_IN = dict(zip(CREDENTIALS, ("WEBITEL_SOURCE_KEY", "WEBITEL_SOURCE_SECRET"), strict=True))
+"""The variables with the log-in of the other bucket, by the settings of one's own."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def open_other(wanted: Wanted, bucket: Bucket, recovery: Recovery, deployment: D
     """Put together how the other bucket is opened. A Failure where its log-in is not there."""
     from cloud_init.elsewhere import OtherBucket
 
-    key, secret = (read_login(name) for name in LOG_IN)
+    key, secret = (read_login(LOG_IN[name], bucket) if name in bucket.login else "" for name in CREDENTIALS)
     authority = recovery.backup.get("authority", "")
     if wanted.authority:
         try:
@@ -99,10 +100,13 @@ def open_other(wanted: Wanted, bucket: Bucket, recovery: Recovery, deployment: D
     return OtherBucket(wanted.url.rstrip("/"), recovery.stack, bucket, region, authority, key, secret, recovery.secrets[CIPHER])
 
 
-def read_login(name: str) -> str:
-    """Return one half of the other bucket's log-in: by its variable, or asked for."""
+def read_login(name: str, bucket: Bucket) -> str:
+    """Return one part of the other bucket's log-in: by its variable, or asked for."""
     if given := os.environ.get(name, ""):
         return given
+    needed = " and ".join(LOG_IN[one] for one in bucket.login)
+    if bucket.language is Language.GOOGLE:  # of many lines, which nobody types
+        raise Failure(f'the key of an account that may read {bucket.url} is needed: export {needed}="$(cat KEY.json)"')
     if not is_terminal():
-        raise Failure(f"the log-in of the other bucket is needed, which only has to read: set {' and '.join(LOG_IN)}")
+        raise Failure(f"the log-in of the other bucket is needed, which only has to read: set {needed}")
     return str(typer.prompt(f"{name} (log-in of the other bucket, which only has to read)", hide_input=True))

@@ -362,7 +362,7 @@ class Context:
             *(name for name in SECRETS if name in used and name not in DEPLOYMENT_SECRETS),
             *(name for name in CREDENTIALS if self.secret(name) in logins),
             *(secrets_for(self.settings) if self.here("alertmanager") else ()),
-            *(name for name in BUCKET_LOGIN if CIPHER in used),
+            *(bucket.login if CIPHER in used and (bucket := read_bucket(self.settings, self.cloud)) else ()),
         )
 
     def repository_logins(self) -> str:

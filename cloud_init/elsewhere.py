@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
 
-from cloud_init.node.backups.elsewhere import AUTHORITY, CIPHER, CONFIG, FOLDER, RCLONE, Source
+from cloud_init.node.backups.elsewhere import AUTHORITY, CIPHER, CONFIG, FOLDER, LOGIN, RCLONE, Source
 from cloud_init.templates import load_template
 from components.model.backup import CIPHER as CIPHER_SECRET
 from components.model.backup import CREDENTIALS, Bucket
+from components.model.clouds.buckets import Language
+
+OWN_FILES: Mapping[str, str] = {
+    "/etc/webitel/backup-authority.pem": AUTHORITY,
+    "/etc/webitel/backup-database.json": LOGIN,
+    "/etc/webitel/backup-recordings.json": LOGIN,
+}
+"""Files that those of one's own bucket name, and which of the other one's take their place."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +49,15 @@ def compose_other_bucket(other: OtherBucket) -> str:
         "settings": SimpleNamespace(backup=SimpleNamespace(authority=other.authority, keep_days=1)),  # nothing expires there
         "secret": values.__getitem__,
     }
-    own, there = "/etc/webitel/backup-authority.pem", str(FOLDER / AUTHORITY)
     files = {
-        CONFIG: load_template("backup/pgbackrest.conf").render(names).replace(own, there),
+        CONFIG: load_template("backup/pgbackrest.conf").render(names),
         RCLONE: load_template("backup/rclone.conf").render(names),
-        CIPHER: f"{other.cipher}\n",
     }
+    for own, there in OWN_FILES.items():
+        files = {name: text.replace(own, str(FOLDER / there)) for name, text in files.items()}
+    files[CIPHER] = f"{other.cipher}\n"
+    if other.bucket.language is Language.GOOGLE:
+        files[LOGIN] = f"{other.secret}\n"
     if other.authority:
         files[AUTHORITY] = other.authority
     source: Source = {"name": other.name, "stack": other.stack, "host": other.bucket.host, "port": other.bucket.port}

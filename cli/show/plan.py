@@ -189,7 +189,7 @@ def describe_buckets(plan: Plan, settings: Settings) -> Iterator[str]:
     """Say which buckets the deployment makes, and what becomes of what is in them."""
     kinds, used = plan.facts.buckets, settings.backup.bucket
     if kinds and used:
-        days = keep_versions_days(settings)
+        days = keep_versions_days(settings, kinds.most_days)
         yield f"bucket {used} in {plan.region}, made by the deployment, which never deletes it; not in the bill"
         yield f"private; what is deleted in it stays {days} days: {kinds.guard}"
     if kept := [name for name in list_own_buckets(settings) if name != used]:

@@ -142,6 +142,21 @@ async def find_image(image: str, example: str, answer: Awaitable[Any], nothing: 
     return [Finding("image", image)]
 
 
+async def find_bucket(name: str, answer: Awaitable[Any], free: str, others: str) -> Finding:
+    """Return whether a bucket's name, which is one bucket's in the world, can be taken: `answer` tells of it, or raises an error
+    with `free` or `others`, regular expressions, where nobody or somebody else has it. Raises every other error."""
+    setting, another = f"webitel:backup.bucket = {name}", "take another name, such as one that begins with your company's"
+    try:
+        await answer
+    except Exception as error:  # a provider's refusal has no class of its own
+        if re.search(free, str(error)):
+            return Finding("bucket", f"{name} is free")
+        if re.search(others, str(error)):
+            return Finding("bucket", f"{setting}: somebody else has it", another)
+        raise
+    return Finding("bucket", f"{setting}: the account has it already, and this deployment's state does not know it", another)
+
+
 @dataclass(frozen=True)
 class SubnetFound:
     """What the cloud tells of a subnet: its ranges, and where it is. `wrong` is what else does not fit, `doubt` what may not."""

@@ -8,26 +8,33 @@ from dataclasses import dataclass, field, replace
 from ipaddress import AddressValueError, IPv4Address
 
 from components.model.catalogue.service import Egress, Ports, Service
+from components.model.clouds.buckets import Language
 from components.model.clouds.facts import CloudFacts
 from components.model.planning.draft import Draft
 from components.model.problems import PlanError, Problem, set_secret, setting_problem
 from components.model.settings import Backup, Settings
 
+PLACE = r"(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?P<prefix>(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)*)/?"
 URL = re.compile(
     r"https://(?P<host>[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::(?P<port>[0-9]{1,5}))?"
-    r"/(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?P<prefix>(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)*)/?"
+    rf"/{PLACE}"
 )
+GOOGLE_SCHEME = "gs://"
+GOOGLE_URL = re.compile(rf"{GOOGLE_SCHEME}{PLACE}")
+"""A bucket of Google's in its own language, which has one host; in S3 it is one of the others."""
+GOOGLE_HOST = "storage.googleapis.com"
 EXAMPLE = "use one such as https://s3.eu-central-1.amazonaws.com/your-bucket or https://objects.your-company.com:9000/webitel/a"
 OWN_EXAMPLE = "your-company-webitel"
 PEM = re.compile(r"\s*(-----BEGIN CERTIFICATE-----\s[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----\s*)+")
 LAST_PORT = 65535
 HTTPS_PORT = 443
 NO_S3 = ".blob.core.windows.net"
-NO_BULK_DELETION = "storage.googleapis.com"
 VERSION_DAYS = 30
 """At least so long a bucket that the deployment makes keeps what was deleted or replaced in it."""
 CREDENTIALS = ("backup_key", "backup_secret")
 """Settings that are secrets: the bucket's log-in."""
+LOGINS: Mapping[Language, tuple[str, ...]] = {Language.S3: CREDENTIALS, Language.GOOGLE: CREDENTIALS[1:]}
+"""Which of them there are: the key of an account of Google's says itself whose it is."""
 BUCKET_KEY = CREDENTIALS[0]
 """By this name `webitel:rotate` has another key made for the bucket that the deployment makes."""
 CIPHER = "backup_cipher"
@@ -41,17 +48,26 @@ PROGRAMS: Mapping[str, str] = {"database": "pgbackrest", RECORDINGS: RCLONE}
 
 @dataclass(frozen=True)
 class Bucket:
-    """Where backups go: the host and port of the object storage, the bucket, a folder in it ("" or `/a/b`), and its region."""
+    """Where backups go: the host and port of the object storage, the bucket, a folder in it ("" or `/a/b`), its region, and what
+    its host speaks."""
 
     host: str
     port: int
     name: str
     prefix: str
     region: str = field(default="", compare=False)
+    language: Language = Language.S3
+
+    @property
+    def login(self) -> tuple[str, ...]:
+        """Which settings are its log-in."""
+        return LOGINS[self.language]
 
     @property
     def url(self) -> str:
         """What `webitel:backup.url` and `--from` say."""
+        if self.language is Language.GOOGLE:
+            return f"{GOOGLE_SCHEME}{self.name}{self.prefix}"
         port = "" if self.port == HTTPS_PORT else f":{self.port}"
         return f"https://{self.host}{port}/{self.name}{self.prefix}"
 
@@ -61,7 +77,8 @@ def read_bucket(settings: Settings, facts: CloudFacts) -> Bucket | None:
     given = settings.backup
     if given.bucket and facts.buckets:
         region = settings.region or facts.default_region
-        return Bucket(facts.buckets.host.format(region=region), HTTPS_PORT, given.bucket, "", region)
+        host = facts.buckets.host.format(region=region)
+        return Bucket(host, HTTPS_PORT, given.bucket, "", region, facts.buckets.language)
     found = read_url(given.url)
     return replace(found, region=given.region) if found else None
 
@@ -80,14 +97,18 @@ def refuse_to_lose_buckets(settings: Settings, made: Collection[str]) -> None:
         raise PlanError([setting_problem("backup.bucket", settings.backup.bucket or "none", message)])
 
 
-def keep_versions_days(settings: Settings) -> int:
+def keep_versions_days(settings: Settings, most: int = 0) -> int:
     """Return for how many days a bucket that the deployment makes keeps what was deleted or replaced in it: as long as backups
-    are kept, so that whoever finds out within that time that all were deleted has all of them."""
-    return max(VERSION_DAYS, settings.backup.keep_days)
+    are kept, so that whoever finds out within that time that all were deleted has all of them; at most as long as the cloud
+    can (0: for ever)."""
+    days = max(VERSION_DAYS, settings.backup.keep_days)
+    return min(days, most or days)
 
 
 def read_url(url: str) -> Bucket | None:
     """Return the bucket that a URL names; None where it is none."""
+    if found := GOOGLE_URL.fullmatch(url):
+        return Bucket(GOOGLE_HOST, HTTPS_PORT, found["bucket"], found["prefix"], language=Language.GOOGLE)
     found = URL.fullmatch(url)
     if not found:
         return None
@@ -123,25 +144,30 @@ def check_url(settings: Settings) -> Iterator[Problem]:
     """Find what is wrong with a bucket that is there, and with its log-in."""
     url, bucket = settings.backup.url, read_url(settings.backup.url)
     if bucket is None or bucket.port > LAST_PORT:
-        message = f"not a bucket, which is https://, host, bucket and perhaps a folder; {EXAMPLE}"
+        message = f"not a bucket, which is https://, host, bucket and perhaps a folder, or gs:// and a bucket; {EXAMPLE}"
         yield setting_problem("backup.url", url, message)
     elif is_address(bucket.host):
         message = f"the certificate of an address is not understood by pgBackRest, so name the host; {EXAMPLE}"
         yield setting_problem("backup.url", url, message)
     elif bucket.host.endswith(NO_S3):
         yield setting_problem("backup.url", url, f"Azure's storage does not speak S3, in which nodes write backups; {EXAMPLE}")
-    for name in CREDENTIALS:
+    login = bucket.login if bucket else CREDENTIALS
+    for name in login:
         if not getattr(settings, name):
             yield setting_problem(name, "", f"the bucket's log-in is needed; {set_secret(name)}")
+    for name in CREDENTIALS:
+        if name not in login and getattr(settings, name):
+            message = f"{GOOGLE_SCHEME} is opened by the file of an account's key alone, as {CREDENTIALS[1]}; remove it"
+            yield setting_problem(name, "set", message)
 
 
 def warn_of_bucket(settings: Settings) -> Iterator[str]:
     """Say where backups would pile up (`facts/backups.md` 5.2)."""
     bucket = read_url(settings.backup.url)
-    if bucket and bucket.host == NO_BULK_DELETION:
+    if bucket and bucket.host == GOOGLE_HOST and bucket.language is Language.S3:
         yield (
             "webitel:backup.url: Google's S3 interface does not delete several objects in one request, as pgBackRest does: "
-            "nothing expires there"
+            f"nothing expires there; use {replace(bucket, language=Language.GOOGLE).url}"
         )
 
 

@@ -70,13 +70,14 @@ class Backup(BaseModel):
 
     url: str = Field(
         default="",
-        description="An S3-compatible bucket as https://host/bucket, perhaps with a folder; empty = no backups.",
+        description="An S3-compatible bucket as https://host/bucket, or one of Google's as gs://bucket, perhaps with a folder; "
+        "empty = no backups.",
         examples=["https://s3.eu-central-1.amazonaws.com/your-bucket"],
     )
     bucket: str = Field(
         default="",
-        description="Instead of `url`, on aws: the name of a bucket that the deployment makes and keeps, unlike any other "
-        "bucket's in the world.",
+        description="Instead of `url`, on aws and gcp: the name of a bucket that the deployment makes and keeps, unlike any "
+        "other bucket's in the world.",
         examples=["your-company-webitel"],
     )
     kept_buckets: tuple[str, ...] = Field(
@@ -491,9 +492,16 @@ class Settings(BaseModel):
         examples=[{"url": "https://s3.eu-central-1.amazonaws.com/your-bucket", "region": "eu-central-1"}],
     )
     backup_key: str = Field(
-        "", description="Access key of the backup's bucket (secret).", json_schema_extra={"secret": True}, examples=["AKIA..."]
+        "",
+        description="Access key of the backup's bucket (secret), but of gs://.",
+        json_schema_extra={"secret": True},
+        examples=["AKIA..."],
     )
-    backup_secret: str = Field("", description="Secret key of the backup's bucket (secret).", json_schema_extra={"secret": True})
+    backup_secret: str = Field(
+        "",
+        description="Secret key of the backup's bucket, of gs:// the file of an account's key (secret).",
+        json_schema_extra={"secret": True},
+    )
     max_connections: int = Field(300, ge=100, le=5000, description="PostgreSQL's connection limit.")
     ssh_via: str = Field("", description="Your own way in: user@host of a bastion.", examples=["admin@bastion.your-company.com"])
     drain_timeout: int = Field(1800, ge=0, le=86400, description="Seconds to wait for calls to end when a FreeSWITCH is drained.")

@@ -14,6 +14,7 @@ from cli.cloud.checks import judge
 from cli.cloud.questions import ask_cloud, read_stack_config
 from components.clouds.aws.account import list_limits
 from components.clouds.azure import account as azure
+from components.clouds.gcp.account import NO_KEYS
 from components.clouds.libvirt import account as libvirt
 from components.clouds.libvirt.adoption import domain_id
 from components.clouds.proxmox.places import Places
@@ -26,6 +27,7 @@ from tests.clouds.conftest import LONG, Attach
 from tests.plans import make_plan
 from tests.simulator.account import tell
 from tests.simulator.aws.buckets import BUCKET
+from tests.simulator.gcp.buckets import BUCKET as GOOGLE_BUCKET
 from tests.simulator.libvirt.resources import HOSTS
 from tests.simulator.simulators import Simulators
 from tests.simulator.world import Thing
@@ -180,15 +182,31 @@ def test_aws(attach: Attach) -> None:
     )
 
 
-def test_names_of_buckets_on_aws(attach: Attach, monkeypatch: pytest.MonkeyPatch) -> None:
-    simulators, read = attach("aws"), read_stack_config
-    put(simulators, Thing(BUCKET, "acme-old", "", {"bucket": "acme-old"}, {"arn": "", "bucketRegion": "us-east-1"}))
+@pytest.mark.parametrize(
+    ("cloud", "bucket"),
+    [
+        ("aws", Thing(BUCKET, "acme-old", "", {"bucket": "acme-old"}, {"arn": "", "bucketRegion": "us-east-1"})),
+        ("gcp", Thing(GOOGLE_BUCKET, "acme-old", "", {"name": "acme-old"}, {"location": "EU", "url": "gs://acme-old"})),
+    ],
+)
+def test_names_of_buckets(cloud: str, bucket: Thing, attach: Attach, monkeypatch: pytest.MonkeyPatch) -> None:
+    simulators, read = attach(cloud), read_stack_config
+    put(simulators, bucket)
     given = {"webitel:backup": {"bucket": "acme-new", "kept_buckets": ["acme-old", "webitel"]}}
     monkeypatch.setattr(questions, "read_stack_config", lambda name: {**read(name), **given})
-    told = list(ask(simulators, "aws-basic"))
+    told = list(ask(simulators, f"{cloud}-basic"))
     assert "the account has it already, and this deployment's state does not know it" in find(told, "MISSING bucket", "acme-old")
     assert "somebody else has it; take another name" in find(told, "MISSING bucket", "= webitel")
     assert not [line for line in told if "acme-new" in line]
+
+
+def test_an_organisation_that_forbids_keys_on_google_cloud(attach: Attach, monkeypatch: pytest.MonkeyPatch) -> None:
+    simulators, read = attach("gcp"), read_stack_config
+    monkeypatch.setattr(questions, "read_stack_config", lambda name: {**read(name), "webitel:backup": {"bucket": "acme-new"}})
+    assert not [line for line in ask(simulators, "gcp-basic") if "MISSING key" in line]
+    tell(simulators.world, "gcp", constraints={f"constraints/{NO_KEYS}": {"booleanPolicy": {"enforced": True}}})
+    told = list(ask(simulators, "gcp-basic"))
+    assert f"disable-enforce {NO_KEYS} --project simulated" in find(told, "MISSING key", "webitel:backup.bucket")
 
 
 def test_a_refusal_that_comes_first_leaves_the_others_their_time(

@@ -18,7 +18,7 @@ from .marks import measure
 from .repository import QUICK_SECONDS, BackupError, BackupRow, Place, Repository, query, reach
 
 FOLDER = pathlib.Path("/var/lib/webitel/source")
-CONFIG, RCLONE, CIPHER, AUTHORITY = "pgbackrest.conf", "rclone.conf", "cipher", "authority.pem"
+CONFIG, RCLONE, CIPHER, AUTHORITY, LOGIN = "pgbackrest.conf", "rclone.conf", "cipher", "authority.pem", "login.json"
 """Files in it, as the command line sends them; they go when the restore has ended."""
 ABOUT = "source.json"
 PROGRAMS: Mapping[str, str] = {"backup": "pgbackrest", "backup_files": "rclone"}
@@ -106,8 +106,10 @@ def keep(manifest: Manifest, text: str) -> None:
     for name, content in given["files"].items():
         write_private(FOLDER / name, content, 0o644 if name == AUTHORITY else 0o600)
     if "backup" in manifest:
-        (FOLDER / CONFIG).chmod(0o640)
-        shutil.chown(FOLDER / CONFIG, "root", "postgres")
+        for name in (CONFIG, LOGIN):
+            if name in given["files"]:
+                (FOLDER / name).chmod(0o640)
+                shutil.chown(FOLDER / name, "root", "postgres")
     write_private(FOLDER / ABOUT, json.dumps(given["source"]))
 
 

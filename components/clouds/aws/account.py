@@ -18,7 +18,7 @@ from pulumi_aws.ec2.outputs import GetRouteTableRouteResult as Route
 from components.clouds.aws.adapter import DEBIAN, IMAGE
 from components.clouds.aws.facts import FACTS
 from components.clouds.aws.groups import own_rules
-from components.clouds.questions import Asked, Questions, SubnetFound, find_given, find_image, known
+from components.clouds.questions import Asked, Questions, SubnetFound, find_bucket, find_given, find_image, known
 from components.model.clouds.offers import Finding, Offers, Quota
 from components.model.machine import Public
 
@@ -168,20 +168,14 @@ async def ask_image(asked: Asked, options: InvokeOptions) -> list[Finding]:
     return await find_image(asked.image or IMAGE, example, answer, "returned no results|InvalidAMIID")
 
 
+FREE, OTHERS = r"404|NotFound|NoSuchBucket|couldn't find", r"403|Forbidden|AccessDenied|301|PermanentRedirect"
+"""What the provider says of a name that nobody has, and of one that somebody else has."""
+
+
 async def ask_buckets(asked: Asked, options: InvokeOptions) -> list[Finding]:
-    """Ask whether the names of buckets that are not made yet are free: each is one bucket's in the world."""
-    return [await ask_bucket(name, options) for name in asked.buckets if not asked.has(BUCKET, name)]
-
-
-async def ask_bucket(name: str, options: InvokeOptions) -> Finding:
-    """Ask whether a name is free."""
-    setting, another = f"webitel:backup.bucket = {name}", "take another name, such as one that begins with your company's"
-    try:
-        await known(s3.get_bucket_output(bucket=name, opts=options))
-    except Exception as error:  # a provider's refusal has no class of its own
-        if re.search(r"404|NotFound|NoSuchBucket|couldn't find", str(error)):
-            return Finding("bucket", f"{name} is free")
-        if re.search(r"403|Forbidden|AccessDenied|301|PermanentRedirect", str(error)):
-            return Finding("bucket", f"{setting}: somebody else has it", another)
-        raise
-    return Finding("bucket", f"{setting}: the account has it already, and this deployment's state does not know it", another)
+    """Ask whether the names of buckets that are not made yet are free."""
+    return [
+        await find_bucket(name, known(s3.get_bucket_output(bucket=name, opts=options)), FREE, OTHERS)
+        for name in asked.buckets
+        if not asked.has(BUCKET, name)
+    ]

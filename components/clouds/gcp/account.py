@@ -9,17 +9,20 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
-from pulumi_gcp import compute, organizations
+from pulumi_gcp import compute, organizations, storage
 
 from components.clouds.gcp.adapter import IMAGE
 from components.clouds.gcp.facts import FACTS
 from components.clouds.gcp.quotas import NETWORK, REST, ask_families, ask_quotas, get
-from components.clouds.questions import Asked, Questions, SubnetFound, fetch, find_given, find_image, known, once
+from components.clouds.questions import Asked, Questions, SubnetFound, fetch, find_bucket, find_given, find_image, known, once
 from components.model.clouds.offers import Finding, Offers
 from components.model.machine import Public
 from components.model.plan import Node
 
 MANAGER = "https://cloudresourcemanager.googleapis.com"
+BUCKET, KEY = "gcp:storage/bucket:Bucket", "gcp:serviceaccount/key:Key"
+NO_KEYS = "iam.disableServiceAccountKeyCreation"
+"""The constraint that lets nobody make a key of an account; it holds in new organisations unless told otherwise."""
 
 
 def make_questions(asked: Asked) -> Questions:
@@ -37,6 +40,7 @@ def make_questions(asked: Asked) -> Questions:
             "constraints": partial(ask_constraints, asked),
             "names": partial(ask_names, asked),
             **({"network": partial(ask_network, asked)} if asked.plan.existing else {}),
+            **({"bucket": partial(ask_buckets, asked), "key": partial(ask_keys, asked)} if asked.buckets else {}),
         },
     )
 
@@ -153,6 +157,35 @@ async def ask_constraints(asked: Asked) -> list[Finding]:
             )
         )
     return found
+
+
+async def ask_buckets(asked: Asked) -> list[Finding]:
+    """Ask whether the names of buckets that are not made yet are free."""
+    return [
+        await find_bucket(name, known(storage.get_bucket_output(name=name)), "Error 404", "Error 403")
+        for name in asked.buckets
+        if not asked.has(BUCKET, name)
+    ]
+
+
+async def ask_keys(asked: Asked) -> list[Finding]:
+    """Ask whether the organisation lets somebody make the key by which nodes reach their bucket, where there is none yet."""
+    if asked.count(KEY):
+        return []
+    client = await known(organizations.get_client_config_output())
+    address = f"{asked.rest or MANAGER}/v1/projects/{client.project}:getEffectiveOrgPolicy"
+    told = await fetch(address, client.access_token, {"constraint": f"constraints/{NO_KEYS}"})
+    if not told.get("booleanPolicy", {}).get("enforced"):
+        return []
+    return [
+        Finding(
+            "key",
+            f"constraints/{NO_KEYS} holds for the project {client.project}: nobody makes the key by which nodes reach "
+            "webitel:backup.bucket",
+            "have your organisation's administrator except the project: gcloud resource-manager org-policies disable-enforce "
+            f"{NO_KEYS} --project {client.project}",
+        )
+    ]
 
 
 async def ask_names(asked: Asked) -> list[Finding]:

@@ -13,6 +13,7 @@ from pulumi import Input, Output, RunError
 from pulumi_gcp import Provider, compute, config, dns
 
 from components.clouds.base import Cloud, Machine, NodeGroup, SharedAddress
+from components.clouds.gcp.backup_bucket import create_backup_buckets
 from components.clouds.gcp.budget import create_budget
 from components.clouds.gcp.mover import Mover
 from components.model.catalogue.services import CATALOGUE
@@ -308,6 +309,9 @@ class Adapter(Cloud):
     def tag(self, role: str) -> str:
         """Return the network tag of a role's nodes."""
         return f"{self.plan.stack}-{role}"
+
+    def create_backup_buckets(self) -> Mapping[str, Input[str]]:
+        return create_backup_buckets(self, self.plan, self.settings, self.labels)
 
     def create_budget(self) -> None:
         # The Billing Budgets API answers 403 to a person's credentials, which `doctor` advises, unless each request is charged

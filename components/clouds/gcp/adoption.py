@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from components.clouds.adoption import Way, made_of
+from components.clouds.adoption import REPEATED, Way, made_of
 
 WAYS: Mapping[str, Way] = {
     # No function tells of budgets, and two may have one name: at worst the alarm comes twice.
@@ -26,6 +26,10 @@ WAYS: Mapping[str, Way] = {
     "gcp:serviceaccount/account:Account": made_of(
         "projects/{project}/serviceAccounts/{accountId}@{project}.iam.gserviceaccount.com"
     ),
+    # Who makes a key learns it, and nobody later: another one is made, and the account's end takes both.
+    "gcp:serviceaccount/key:Key": REPEATED,
+    "gcp:storage/bucket:Bucket": made_of("{name}"),
+    "gcp:storage/bucketIAMMember:BucketIAMMember": REPEATED,
     "gcp:monitoring/notificationChannel:NotificationChannel": Way(
         lambda inputs, answer: [answer["name"]],
         "gcp:monitoring/getNotificationChannel:getNotificationChannel",

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from components.model.clouds.buckets import Language, OwnBuckets
 from components.model.clouds.consoles import Console
 from components.model.clouds.disk_keys import DiskKeys
 from components.model.clouds.existing import GivenNetworks
 from components.model.clouds.facts import AddressMove, CloudFacts, PublicAddress, Refusal, Sources
 from components.model.clouds.tags import TagRules
 from components.model.machine import Public
+
+MOST_SOFT_DAYS = 90
+"""At most so long a bucket keeps what was deleted softly (facts/backups.md 5.2)."""
 
 # clouds.md 0, 2.1, 2.3 (disks by family, no cloud-init), 2.4: the metadata address is also the resolver, so
 # only its port 80 is closed; user data is a start-up script, which is text.
@@ -85,6 +89,16 @@ FACTS = CloudFacts(
         reserved=("stack", "managed-by", "role", "node", "goog-.*"),
     ),
     address_moves=AddressMove.GCP,  # facts/edge-google.md
+    buckets=OwnBuckets(
+        host="storage.googleapis.com",
+        shape=r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]",  # a dot would make it a domain's, of which somebody has to prove that it is his
+        words="3 to 63 small letters, digits and hyphens",
+        reserved=r"goog.*|.*(google|g00gle).*",
+        guard="nobody deletes it before, but the nodes' key may delete what is there, as Google has one right for that and for "
+        "replacing; with an account of yours it is brought back",
+        language=Language.GOOGLE,
+        most_days=MOST_SOFT_DAYS,
+    ),
     closed_mail_ports=(25,),  # real-clouds.md B21
     console=Console(
         way="`gcloud compute instances add-metadata NODE --metadata serial-port-enable=TRUE`, then "

@@ -6,7 +6,6 @@ afterwards is no change. Source: `facts/edge-google.md`.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +13,7 @@ import pulumi
 from pulumi import Input, Output, ResourceOptions
 from pulumi_gcp import compute, config, projects, serviceaccount
 
+from components.clouds.gcp.accounts import name_account
 from components.model.naming import SIP
 from components.model.plan import Node, Plan
 
@@ -25,8 +25,6 @@ LEAD = ("compute.targetInstances.use",)
 """To what a rule may lead; a condition on names of these is not documented, so it is of the project's."""
 SCOPE = "https://www.googleapis.com/auth/compute"
 """The narrowest with forwardingRules.setTarget (discovery document of compute v1)."""
-ACCOUNT_MIN, ACCOUNT_MAX = 6, 30
-"""Characters of a service account's name."""
 
 
 class Mover:
@@ -39,7 +37,7 @@ class Mover:
         )
         self.account = serviceaccount.Account(
             SIP,
-            account_id=name_account(plan.stack),
+            account_id=name_account(plan.stack, SIP),
             display_name=f"{plan.stack}: moves the address of SIP",
             opts=ResourceOptions(parent=parent),
         )
@@ -153,12 +151,3 @@ class Mover:
 def name_rule(stack: str, side: str) -> str:
     """Return what a rule is called; its last word is also that of what it leads to."""
     return f"{stack}-{SIP}-{side}"
-
-
-def name_account(stack: str) -> str:
-    """Return what the account is called: as the stack, shorter where that is too long for one."""
-    name = f"{stack}-{SIP}"
-    if ACCOUNT_MIN <= len(name) <= ACCOUNT_MAX:
-        return name
-    digest = hashlib.sha256(stack.encode()).hexdigest()[:8]
-    return f"{stack[: ACCOUNT_MAX - len(digest) - len(SIP) - 2].rstrip('-')}-{digest}-{SIP}"

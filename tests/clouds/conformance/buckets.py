@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from tests.clouds.conformance.program import Registration
 from tests.simulator.aws import buckets as aws
 from tests.simulator.bugs import Bug, Draft, forget, put, update
+from tests.simulator.gcp import buckets as gcp
+from tests.simulator.gcp.forwarding import ACCOUNT
 from tests.simulator.world import World
 
 NAME = "acme-webitel"
@@ -21,7 +23,7 @@ def find_bucket_problems(cloud: str, world: World, registrations: Sequence[Regis
     yield from (f"{one.type} is not protected" for one in of_it if one.type == KEPT[cloud][0] and not one.protect)
     yield from (f"{one.type} goes with the deployment" for one in of_it if not one.retained)
     login = {one.name: one.given["secrets"] for one in registrations if one.type == "webitel:index:NodeConfiguration"}
-    having = {name for name, secrets in login.items() if {"backup_key", "backup_secret"} <= secrets.keys()}
+    having = {name for name, secrets in login.items() if LOGIN[cloud] <= secrets.keys()}
     if having != {"all-1"}:
         yield f"the log-in is on {sorted(having)}"
     for one in registrations:
@@ -100,6 +102,32 @@ FORBIDDEN_OF_AWS = (
 )
 
 
+def check_gcp(world: World, days: int) -> Iterator[str]:
+    """Google Cloud: the bucket, what is deleted in it, and what the account of its key may do."""
+    bucket = world.find(gcp.BUCKET, NAME)
+    if not bucket:
+        yield "there is no bucket"
+        return
+    if bucket.get("publicAccessPrevention") != "enforced" or not bucket.get("uniformBucketLevelAccess"):
+        yield "somebody may make it public"
+    if bucket.get("location") != "EUROPE-WEST3":
+        yield f"it is in {bucket.get('location')}"
+    if (kept := bucket.get("softDeletePolicy")["retentionDurationSeconds"]) != days * gcp.DAY:
+        yield f"what was deleted stays for {kept / gcp.DAY} days, not {days}"
+    account = next(iter(world.all(ACCOUNT)), None)
+    if not account or [key.inputs["serviceAccountId"] for key in world.all(gcp.KEY)] != [account.id]:
+        yield "no account has its key"
+        return
+    yield from (f"everybody may {one.inputs['role']}" for one in world.all(gcp.MEMBER) if one.inputs["member"] in gcp.EVERYBODY)
+    member = account.get("member")
+    for right in ("get", "list", "create", "delete"):
+        if not gcp.may(world, member, f"storage.objects.{right}", NAME):
+            yield f"the key may not {right}"
+    for right in ("buckets.update", "buckets.delete", "buckets.setIamPolicy", "objects.setIamPolicy"):
+        if gcp.may(world, member, f"storage.{right}", NAME):
+            yield f"the key may {right}"
+
+
 def unprotect(draft: Draft) -> None:
     draft.protect = False
 
@@ -118,9 +146,15 @@ def replaced(old: str, new: str) -> Callable[[str], str]:
     return change
 
 
-CHECKS: Mapping[str, Callable[[World, int], Iterator[str]]] = {"aws": check_aws}
-KEPT: Mapping[str, tuple[str, ...]] = {"aws": (aws.BUCKET, *aws.OF_A_BUCKET)}
+CHECKS: Mapping[str, Callable[[World, int], Iterator[str]]] = {"aws": check_aws, "gcp": check_gcp}
+KEPT: Mapping[str, tuple[str, ...]] = {"aws": (aws.BUCKET, *aws.OF_A_BUCKET), "gcp": (gcp.BUCKET,)}
 """What stays when the deployment goes, the bucket first."""
+LOGIN: Mapping[str, set[str]] = {"aws": {"backup_key", "backup_secret"}, "gcp": {"backup_secret"}}
+"""What nodes get of it."""
+OBJECTS: Mapping[str, str] = {"aws": aws.OBJECTS, "gcp": gcp.OBJECTS}
+"""What somebody has put into it."""
+KEYS = (aws.ACCESS_KEY, gcp.KEY)
+"""By type, what nodes log in to the bucket with."""
 
 OLD = "rules.0.noncurrentVersionExpiration"
 
@@ -146,6 +180,21 @@ BUGS: Mapping[str, tuple[Bug, ...]] = {
         Bug("a bucket that goes with the deployment", ":Bucket", unprotect),
         Bug("a bucket that is deleted once unprotected", ":Bucket", let_go),
         Bug("what keeps it private goes", ":BucketPublicAccessBlock", let_go),
+        Bug("an input unknown to the cloud", ":Bucket", update(private=True)),
+    ),
+    "gcp": (
+        Bug("a bucket that may be made public", ":Bucket", put("publicAccessPrevention", "inherited")),
+        Bug("rights of each object", ":Bucket", put("uniformBucketLevelAccess", False)),
+        Bug("deleted for good after a week", ":Bucket", put("softDeletePolicy", None)),
+        Bug("deleted at once", ":Bucket", put("softDeletePolicy.retentionDurationSeconds", 0)),
+        Bug("in another region", ":Bucket", put("location", "EU")),
+        Bug("everybody may read", ":BucketIAMMember", put("member", "allUsers")),
+        Bug("everything may be done", ":BucketIAMMember", put("role", "roles/storage.admin")),
+        Bug("who may read a file may be changed", ":BucketIAMMember", put("role", "roles/storage.objectAdmin")),
+        Bug("nothing expires", ":BucketIAMMember", put("role", "roles/storage.objectCreator")),
+        Bug("no rights", ":BucketIAMMember", forget),
+        Bug("a bucket that goes with the deployment", ":Bucket", unprotect),
+        Bug("a bucket that is deleted once unprotected", ":Bucket", let_go),
         Bug("an input unknown to the cloud", ":Bucket", update(private=True)),
     ),
 }

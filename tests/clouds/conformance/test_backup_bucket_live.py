@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.clouds.conformance.buckets import KEPT, NAME, SECRET
+from tests.clouds.conformance.buckets import KEPT, KEYS, NAME, OBJECTS, SECRET
 from tests.clouds.conformance.checks import CONFIGURATION, HEALTH
 from tests.clouds.conformance.conftest import Live, Standing, Start
 from tests.clouds.conformance.engine import EngineError, Step
 from tests.clouds.conformance.sample import deal, do_on
 from tests.clouds.conformance.test_interruptions import find_again
-from tests.simulator.aws.buckets import ACCESS_KEY
 from tests.simulator.world import Thing
 
 pytestmark = pytest.mark.clouds
@@ -22,8 +21,6 @@ OWN_PROVIDER = "pulumi:providers:webitel"
 """It has another folder in each run."""
 RULES = (":SecurityGroupEgressRule",)
 """Say what a way out is for, which is one thing more."""
-KEYS = (ACCESS_KEY,)
-"""By type, what nodes log in to the bucket with."""
 OTHER = "acme-webitel-2"
 MANAGED = {"backup": {"bucket": NAME}}
 
@@ -106,4 +103,4 @@ def test_it_stays_when_everything_else_is_deleted(live: Live) -> None:
 def fill(live: Live, cloud: str) -> None:
     """Puts something into the bucket."""
     with live.world.change():
-        live.world.put(Thing(f"simulated:{'s3' if cloud == 'aws' else 'gcs'}:Objects", NAME, "", {}))
+        live.world.put(Thing(OBJECTS[cloud], NAME, "", {}))

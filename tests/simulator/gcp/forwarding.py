@@ -15,7 +15,7 @@ from tests.simulator.world import Refused, Thing, World
 
 TARGET, RULE = "gcp:compute/targetInstance:TargetInstance", "gcp:compute/forwardingRule:ForwardingRule"
 ACCOUNT, MEMBER = "gcp:serviceaccount/account:Account", "gcp:projects/iAMMember:IAMMember"
-ROLE = "gcp:projects/iAMCustomRole:IAMCustomRole"
+ROLE, KEY = "gcp:projects/iAMCustomRole:IAMCustomRole", "gcp:serviceaccount/key:Key"
 SCOPES = {"https://www.googleapis.com/auth/cloud-platform", "https://www.googleapis.com/auth/compute"}
 _EQUALS = re.compile(r'resource\.name == "([^"]+)"')
 _RIGHT = re.compile(r"[a-z]+\.[a-zA-Z]+\.[a-zA-Z]+")
@@ -81,6 +81,8 @@ class ForwardingRule(Google):
 
 
 class Account(Google):
+    """Its keys go with it."""
+
     type = ACCOUNT
 
     def make_id(self, call: Call) -> str:
@@ -96,6 +98,12 @@ class Account(Google):
             "name": call.id,
             "uniqueId": call.lasting("uniqueId", str),
         }
+
+    def end(self, call: Call, thing: Thing) -> None:
+        super().end(call, thing)
+        for key in call.world.all(KEY):
+            if key.inputs["serviceAccountId"] == thing.id:
+                call.world.drop(key)
 
 
 class CustomRole(Google):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from provider.server import Properties, ProviderError
 from tests.simulator.account import Function, offers, read_facts
 from tests.simulator.call import Account
+from tests.simulator.gcp import buckets
 from tests.simulator.gcp.resources import BILLING_ACCOUNT, CHANNEL
 from tests.simulator.lookups import Lookups
 
@@ -91,12 +92,26 @@ def _families(account: Account, arguments: Properties) -> Properties:
     }
 
 
+def _bucket(account: Account, arguments: Properties) -> Properties:
+    """Tells of a bucket of this account, and of another one's only that it is there (`facts/backups.md` 5.2)."""
+    name = arguments["name"]
+    if name in buckets.TAKEN:
+        raise ProviderError(
+            "googleapi: Error 403: you do not have storage.buckets.get access to the Google Cloud Storage bucket., forbidden"
+        )
+    found = account.world.find(buckets.BUCKET, name)
+    if not found:
+        raise ProviderError("googleapi: Error 404: The specified bucket does not exist., notFound")
+    return {**arguments, "id": name, "location": found.get("location"), "url": found.get("url")}
+
+
 FUNCTIONS: Mapping[str, Function] = {
     **LOOKUPS.make_functions(),
     "gcp:organizations/getProject:getProject": _get_project,
     "gcp:monitoring/getNotificationChannel:getNotificationChannel": _get_channel,
     "gcp:organizations/getClientConfig:getClientConfig": _client,
     "gcp:compute/getZones:getZones": _zones,
+    "gcp:storage/getBucket:getBucket": _bucket,
     "gcp:cloudquota/getSQuotaInfo:getSQuotaInfo": _families,
     "gcp:compute/getMachineTypes:getMachineTypes": _types,
 }

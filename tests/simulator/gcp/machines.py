@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from components.model.clouds.facts import load_machine_types
 from provider.server import Failure, Properties
 from tests.simulator.call import Call
-from tests.simulator.gcp import forwarding
+from tests.simulator.gcp import buckets, forwarding
 from tests.simulator.gcp.resources import (
     ADDRESS,
     DISK,
@@ -217,4 +217,4 @@ class Instance(Google):
             raise Refused(f"googleapi: Error 400: availabilityDomain {domain} of {most}")
 
 
-TYPES = (Disk, ResourcePolicy, Instance, *forwarding.TYPES)
+TYPES = (Disk, ResourcePolicy, Instance, *forwarding.TYPES, *buckets.TYPES)

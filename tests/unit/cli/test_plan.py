@@ -149,3 +149,7 @@ def test_a_bucket_of_its_own_is_said_with_what_guards_it() -> None:
         "private; what is deleted in it stays 40 days: the nodes' key cannot delete old versions",
     ]
     assert said(kept_buckets=["acme"]) == ["not in use any more, and kept: acme"]
+    given = Settings.model_validate({"cloud": "gcp", "tier": "basic", "backup": {"bucket": "acme", "keep_days": 365}})
+    told = list(describe_buckets(make_plan(given, "s"), given))
+    assert told[0].startswith("bucket acme in europe-west3, made by the deployment")
+    assert told[1].startswith("private; what is deleted in it stays 90 days: nobody deletes it before, but the nodes' key may")

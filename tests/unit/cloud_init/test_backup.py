@@ -92,6 +92,29 @@ def test_a_bucket_of_its_own_is_reached_where_its_cloud_has_it() -> None:
     assert bucket and bucket.url == "https://s3.eu-central-1.amazonaws.com/acme-webitel"
 
 
+def test_a_bucket_of_googles_is_spoken_to_in_its_own_language_and_its_log_in_is_a_file() -> None:
+    made = compose("gcp-basic", "data-1", backup={"bucket": "acme-webitel"})
+    lines = made.files["/etc/webitel/pgbackrest.conf"].splitlines()
+    for line in ("repo1-type=gcs", "repo1-gcs-endpoint=storage.googleapis.com", "repo1-gcs-bucket=acme-webitel"):
+        assert line in lines
+    assert "repo1-gcs-key=/etc/webitel/backup-database.json" in lines and not [line for line in lines if "s3" in line]
+    assert "service_account_file = /etc/webitel/backup-recordings.json" in made.files["/etc/webitel/rclone.conf"]
+    for name in ("database", "recordings"):
+        assert made.files[f"/etc/webitel/backup-{name}.json"] == "{{secret:backup_secret}}\n"
+    assert "backup_secret" in made.secrets and "backup_key" not in made.secrets
+    given = Settings.model_validate({"cloud": "gcp", "tier": "basic", "backup": {"bucket": "acme-webitel"}})
+    plan = make_plan(given, "gcp-basic")
+    assert [rule for rule in plan.egress if rule.role == "data" and rule.ports == "443" and "backup" in rule.purposes]
+    bucket = read_bucket(given, plan.facts)
+    assert bucket and bucket.url == "gs://acme-webitel"
+
+
+def test_a_bucket_of_googles_that_is_there_is_used_on_any_cloud() -> None:
+    made = compose("local-single", "all-1", backup={"url": "gs://acme/a/b"}, backup_secret="[secret]")
+    assert "repo1-path=/a/b/local-single/postgresql" in made.files["/etc/webitel/pgbackrest.conf"].splitlines()
+    assert "remote = bucket:acme/a/b/local-single/recordings" in made.files["/etc/webitel/rclone.conf"]
+
+
 def test_what_was_made_is_not_left_behind_unsaid() -> None:
     def refuse(**backup: Any) -> None:
         refuse_to_lose_buckets(Settings.model_validate({"cloud": "aws", "tier": "single", "backup": backup}), ["acme"])
@@ -109,6 +132,6 @@ def test_a_bucket_in_which_nothing_expires_is_warned_of() -> None:
     settings = Settings.model_validate(
         {"cloud": "gcp", "tier": "single", **BACKUP, "backup": {"url": "https://storage.googleapis.com/acme"}}
     )
-    assert [text for text in make_plan(settings, "s").warnings if "nothing expires there" in text]
+    assert [text for text in make_plan(settings, "s").warnings if "nothing expires there; use gs://acme" in text]
     settings = Settings.model_validate({"cloud": "gcp", "tier": "single", **BACKUP})
     assert not [text for text in make_plan(settings, "s").warnings if "nothing expires there" in text]

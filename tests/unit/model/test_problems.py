@@ -68,6 +68,16 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (BACKUP | {"backup": {"url": "https://10.0.0.7/bucket"}}, "not understood by pgBackRest, so name the host; use one"),
     (BACKUP | {"backup": {"url": "https://acme.blob.core.windows.net/webitel"}}, "Azure's storage does not speak S3, in which"),
     (BACKUP | {"backup_secret": ""}, "webitel:backup_secret: the bucket's log-in is needed; ./webitel pulumi config set"),
+    (
+        BACKUP | {"backup": {"url": "gs://acme"}},
+        "webitel:backup_key = set: gs:// is opened by the file of an account's key",
+    ),
+    ({"backup": {"url": "gs://acme"}}, "webitel:backup_secret: the bucket's log-in is needed; ./webitel pulumi config set"),
+    (BACKUP | {"backup": {"url": "gs://A"}}, "webitel:backup.url = gs://A: not a bucket, which is"),
+    (
+        {"cloud": "gcp", "backup": {"bucket": "google-acme"}},
+        "webitel:backup.bucket = google-acme: a name that the cloud keeps for itself",
+    ),
     ({"backup": {"keep_days": 30}}, "webitel:backup.keep_days: there is nowhere to back up to: set webitel:backup.url; use one"),
     ({"backup_key": "[secret]"}, "webitel:backup_key: there is nowhere to back up to: set webitel:backup.url; use one such as"),
     (BACKUP | {"backup": {**BACKUP["backup"], "full_days": 30}}, "webitel:backup.full_days = 30: what is kept for 14 days has"),

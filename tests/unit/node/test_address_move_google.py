@@ -10,8 +10,10 @@ import pytest
 
 from cloud_init.node.clusters import address_move, google
 from cloud_init.node.clusters.address_move import Gcp, Mover
+from components.clouds.gcp.accounts import name_account
 from components.clouds.gcp.facts import FACTS
-from components.clouds.gcp.mover import INSIDE, LEAD, MOVE, OUTSIDE, name_account, name_rule
+from components.clouds.gcp.mover import INSIDE, LEAD, MOVE, OUTSIDE, name_rule
+from components.model.naming import SIP
 from tests.unit.node import google_standin
 from tests.unit.node.entries import manifest
 from tests.unit.node.google_standin import MACHINES, RULES, Cloud, aim, serve
@@ -62,7 +64,7 @@ def test_the_way_and_the_names_are_those_of_the_adapter() -> None:
     assert FACTS.address_moves.value in address_move.WAYS
     assert [rule.rpartition("/")[2] for rule in RULES] == [name_rule("s", side) for side in (OUTSIDE, *INSIDE)]
     assert {*MOVE, *LEAD} == Cloud().rights
-    names = [name_account(stack) for stack in ("s", "gcp-basic", "a-stack-with-a-name-of-some-length", "x" * 40)]
+    names = [name_account(stack, SIP) for stack in ("s", "gcp-basic", "a-stack-with-a-name-of-some-length", "x" * 40)]
     assert names[1] == "gcp-basic-sip" and all(6 <= len(name) <= 30 for name in names) and len(set(names)) == 4
 
 
