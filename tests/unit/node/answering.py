@@ -1,6 +1,7 @@
 """A stand-in for a cloud's interface in HTTP: how it is served, and how it answers."""
 
 import http.server
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,10 +22,17 @@ class Answering(http.server.BaseHTTPRequestHandler):
 
 
 @contextmanager
-def answer_by(handler: type[Answering], released: threading.Event) -> Iterator[int]:
-    """Serve on the loopback and return the port; at the end let go what hangs until `released`."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+def answer_by(
+    handler: type[Answering],
+    released: threading.Event,
+    place: tuple[str, int] = ("127.0.0.1", 0),
+    tls: ssl.SSLContext | None = None,
+) -> Iterator[int]:
+    """Serve at a place and return the port; what hangs until `released` is let go at the end."""
+    server = http.server.ThreadingHTTPServer(place, handler)
     server.daemon_threads = True
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     try:
         yield server.server_address[1]

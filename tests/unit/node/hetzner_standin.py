@@ -6,6 +6,7 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import ssl
 import threading
 import urllib.parse
 from collections.abc import Callable, Iterator
@@ -87,7 +88,7 @@ class Cloud:
 
 
 @contextmanager
-def serve(cloud: Cloud) -> Iterator[int]:
+def serve(cloud: Cloud, place: tuple[str, int] = ("127.0.0.1", 0), tls: ssl.SSLContext | None = None) -> Iterator[int]:
     """Serve it; gives the port."""
 
     class Handler(Answering):
@@ -112,7 +113,7 @@ def serve(cloud: Cloud) -> Iterator[int]:
         def answer(self, status: int, said: object) -> None:
             self.say(status, json.dumps(said))
 
-    with answer_by(Handler, cloud.released) as port:
+    with answer_by(Handler, cloud.released, place, tls) as port:
         yield port
 
 
