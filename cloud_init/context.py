@@ -27,6 +27,7 @@ from components.model.catalogue.standby import WITH_ADDRESS
 from components.model.catalogue.tiers import TIERS
 from components.model.clouds.facts import METADATA, CloudFacts, PublicAddress
 from components.model.machine import Public
+from components.model.mesh import KEY as MESH_KEY
 from components.model.naming import MOUNT_ROOT, SIP
 from components.model.plan import Node, Plan
 from components.model.planning.addresses import is_private, networks_given
@@ -65,7 +66,7 @@ class Context:
 
     def secret(self, name: str) -> str:
         """Return the placeholder of a secret."""
-        if name not in SECRETS and name not in (*CREDENTIALS, *BUCKET_LOGIN, *ALERT_SECRETS, ADDRESS_TOKEN):
+        if name not in SECRETS and name not in (*CREDENTIALS, *BUCKET_LOGIN, *ALERT_SECRETS, ADDRESS_TOKEN, MESH_KEY):
             raise ValueError(f"no secret {name}; the secrets are {', '.join(SECRETS)}")
         return "{{secret:" + name + "}}"
 
@@ -179,6 +180,12 @@ class Context:
         if not (service.moves and service.data):
             return self.instance_id
         return self.id_of(self.plan.candidates(service.name, self.node)[0])
+
+    def units_after(self, service: str) -> list[str]:
+        """List the units of the services that start after this one."""
+        names = self.node.services[self.node.services.index(service) + 1 :]
+        later = [unit for name in names for unit in self.catalogue[name].units_from(self.source)]
+        return [unit if "." in unit else f"{unit}.service" for unit in dict.fromkeys(later)]
 
     def hardening(self, unit: str) -> str:
         """Return the lines that shut in a unit which is no service's own."""

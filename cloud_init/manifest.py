@@ -13,6 +13,7 @@ from cloud_init.node.manifest import (
     DirectoryEntry,
     Manifest,
     MemberEntry,
+    MeshEntry,
     PortsEntry,
     ProbeEntry,
     ServiceEntry,
@@ -21,10 +22,12 @@ from cloud_init.node.manifest import (
 )
 from cloud_init.versions import main_units, wanted_versions
 from components.model.backup import RCLONE, read_bucket
+from components.model.catalogue.node import MESH
 from components.model.catalogue.service import DataDirectory, OnChange, Probe, Service
 from components.model.catalogue.services import called_service
 from components.model.catalogue.standby import ADDRESS, hands_over_first
 from components.model.clouds.facts import PublicAddress
+from components.model.mesh import PUBLIC, list_apart
 from components.model.naming import SIP
 from components.model.secret_specs import SECRETS
 from components.model.share import SHARE, Share
@@ -133,6 +136,8 @@ def make_manifest(
             }
             if context.cloud.public_address is PublicAddress.OWN:
                 manifest["address_move"]["beside"] = context.address(kind="public")
+    if context.here(MESH.name):
+        manifest["mesh"] = describe_mesh(context)
     if context.share:
         manifest["share"] = describe_share(context, context.share)
     if context.here("opensips"):
@@ -167,6 +172,20 @@ def make_manifest(
     if context.plan.facts.largest_packet and not context.plan.existing:  # a company's network may carry larger ones
         manifest["largest_packet"] = context.plan.facts.largest_packet
     return manifest
+
+
+def describe_mesh(context: Context) -> MeshEntry:
+    """Describe the mesh: the other nodes, with what each is known by, and what goes past it."""
+    return {
+        "port": MESH.listeners[0].port,
+        "sends": context.settings.mesh_sends,
+        "peers": [
+            {"key": node.key, "address": context.address(node), "public": address_placeholder(node.key, PUBLIC)}
+            for node in context.plan.nodes
+            if node is not context.node
+        ],
+        "apart": [{"protocol": one.protocol, "ports": str(one.ports)} for one in list_apart(context.settings, context.catalogue)],
+    }
 
 
 def describe_directory(directory: DataDirectory) -> DirectoryEntry:

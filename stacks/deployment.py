@@ -14,10 +14,12 @@ from cloud_init.boot import compose_boot_texts
 from cloud_init.compose import Configuration, compose_configuration
 from cloud_init.node.apply.files import PLACEHOLDER
 from components.clouds.base import Cloud
+from components.mesh_keys import private_key, public_key
 from components.model.backup import BUCKET_KEY, list_own_buckets, refuse_to_lose_buckets
 from components.model.catalogue.service import Front
 from components.model.catalogue.services import find_front
 from components.model.catalogue.standby import ADDRESS
+from components.model.mesh import KEY, PUBLIC, has_mesh, refuse_sudden_end
 from components.model.plan import Node, Plan
 from components.model.planning.dns import list_records
 from components.model.planning.existing import refuse_other_network
@@ -59,6 +61,7 @@ def deploy() -> None:
             settings, plan = kept, make_deployment(kept, plan.stack).plan
         refuse_lowering(plan, running)
         refuse_moves(plan, standing)
+        refuse_sudden_end(settings, told.get(OUTPUT) or {})
         refuse_to_lose_buckets(settings, told.get(BUCKETS) or ())
         refuse_other_network(plan, standing.existing, standing.own_network, standing.given)
     except (SettingsError, PlanError) as error:
@@ -112,7 +115,7 @@ def configure_nodes(
     leaving ones last, when nobody sends them work any more; a failure stops everything behind it. New ones interrupt
     nobody: they come up at the same time.
     """
-    addresses = cloud.addresses()
+    addresses = {**cloud.addresses(), **(make_public_keys(plan, secrets) if has_mesh(settings) else {})}
     values: dict[str, Input[str]] = {name: secrets.values[name] for name in plan.secrets}
     values |= {**secret_settings(), **cloud.backup_login}
     configurations: dict[str, NodeConfiguration] = {}
@@ -133,7 +136,8 @@ def configure_nodes(
             "bundles": configuration.bundles,
             "addresses": choose_used(configuration, "address", addresses),
             "secrets": Output.secret(
-                choose_used(configuration, "secret", values) | {name: values[name] for name in configuration.secrets}
+                choose_used(configuration, "secret", {**values, **make_key(node, secrets, settings)})
+                | {name: values[name] for name in configuration.secrets}
             ),
             "devices": dict(machine.devices),
             "disruptive": settings.disruptive,
@@ -143,6 +147,17 @@ def configure_nodes(
         options = ResourceOptions(parent=cloud.groups[node.key], depends_on=waits)
         configurations[node.key] = NodeConfiguration(node.key, inputs, options)
     return configurations
+
+
+def make_key(node: Node, secrets: Secrets, settings: Settings) -> dict[str, Input[str]]:
+    """Return a node's key in the mesh, where there is one: it goes to that node alone."""
+    return {KEY: secrets.values["host_key_seed"].apply(lambda seed: private_key(seed, node.key))} if has_mesh(settings) else {}
+
+
+def make_public_keys(plan: Plan, secrets: Secrets) -> dict[str, Input[str]]:
+    """Return what the nodes of a mesh know one another by."""
+    known = secrets.values["host_key_seed"].apply(lambda seed: {node.key: public_key(seed, node.key) for node in plan.nodes})
+    return {f"{node.key}.{PUBLIC}": Output.unsecret(known[node.key]) for node in plan.nodes}
 
 
 def choose_waits(

@@ -117,6 +117,8 @@ PACKAGES: dict[str, tuple[str, ...]] = {
         "tcpdump",
         "patroni",
         "python3-consul",
+        "wireguard-tools",
+        "wireguard-go",
     ),
     # What KVM's provider runs on this side, and `doctor` looks for.
     "clouds": ("genisoimage", "xsltproc"),

@@ -45,6 +45,7 @@ from .clusters import (
     keeper,
     leaders,
     locks,
+    mesh,
     newcomers,
 )
 from .health import (
@@ -108,6 +109,7 @@ def main(arguments: list[str]) -> int:
     commands.add_parser("resume", help="take calls again after a drain")
     commands.add_parser("drift", help="print files, units and packages that were changed outside `webitel`, as JSON")
     commands.add_parser("locks", help="start services whose lock this node holds, stop the others (runs as a unit)")
+    commands.add_parser("mesh", help="have what goes to other nodes go through WireGuard (runs as a unit)")
     commands.add_parser("move-address", help="have the cloud move the address of SIP to the node that has it (runs as a unit)")
     commands.add_parser("certificate", help="order the public certificate where it is due (runs as a unit, by a timer)")
     command = commands.add_parser("backup", help="back up what is due (runs as a unit, by a timer)")
@@ -178,6 +180,8 @@ def main(arguments: list[str]) -> int:
         return tell_drift()
     if options.command == "locks":
         return keeper.run()
+    if options.command == "mesh":
+        return mesh.follow()
     if options.command == "move-address":
         return address_move.run()
     if options.command == "certificate":

@@ -56,6 +56,30 @@ class MemberEntry(TypedDict):
     address: str
 
 
+class PeerEntry(TypedDict):
+    """Another node of the mesh, and its public key."""
+
+    key: str
+    address: str
+    public: str
+
+
+class ApartEntry(TypedDict):
+    """What goes past the mesh: one port, or a range such as `10000-19999`."""
+
+    protocol: str
+    ports: str
+
+
+class MeshEntry(TypedDict):
+    """WireGuard among the nodes. `sends`: packets for the others go through it; where not, only what comes by it is taken."""
+
+    port: int
+    sends: bool
+    peers: list[PeerEntry]
+    apart: list[ApartEntry]
+
+
 class CandidateEntry(TypedDict):
     """A node that may run a service that moves."""
 
@@ -225,6 +249,7 @@ class Manifest(TypedDict):
     probe_secrets: list[str]
     drain_timeout: int
     share: NotRequired[ShareEntry]
+    mesh: NotRequired[MeshEntry]
     sip_address: NotRequired[str]
     address_move: NotRequired[MoveEntry]
     emergency_numbers: NotRequired[list[str]]

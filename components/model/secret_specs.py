@@ -75,7 +75,7 @@ _all = (
     SecretSpec("cookie_keys", SecretKind.COOKIE_KEYS, "session cookies of the API gateway", of_data=True),
     SecretSpec("storage_key", SecretKind.RSA_PKCS1, "signed URLs and stored encrypted values", of_data=True),
     SecretSpec("ssh_key", SecretKind.SSH_KEY, "configuration of the nodes over SSH", public="ssh_public_key"),
-    SecretSpec("host_key_seed", SecretKind.BASE64_KEY, "host keys of new machines", together=True),
+    SecretSpec("host_key_seed", SecretKind.BASE64_KEY, "host keys of new machines, keys of the mesh", together=True),
     SecretSpec("authority", SecretKind.AUTHORITY, "signs the deployment's own certificates", public="authority_certificate"),
     SecretSpec("web_certificate", SecretKind.CERTIFICATE, "nginx and SIP over TLS, until a public certificate is there"),
     SecretSpec("nodes_authority", SecretKind.NODES_AUTHORITY, "signs certificates that only nodes look at", together=True),

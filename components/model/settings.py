@@ -326,6 +326,19 @@ class Settings(BaseModel):
         "put nothing else into the project, and back up to where the token does not reach.",
         json_schema_extra={"secret": True},
     )
+    mesh: bool = Field(
+        False,
+        description="Nodes speak to one another through WireGuard, with their private addresses as they are: all but SSH and "
+        "audio. Nothing on a single node. To end it, `mesh_sends` goes first.",
+    )
+    mesh_sends: bool = Field(
+        True,
+        description="With false nodes take what comes by the mesh and send past it: the step before `mesh: false` on nodes that "
+        "are up.",
+    )
+    mesh_audio: bool = Field(
+        False, description="Audio goes through the mesh too: most of all packets, each of which then costs processor time."
+    )
     local_network: LocalNetwork = Field(
         "bridged",
         description="On local, how nodes have addresses: bridged = one each; nat = public ones translated on this "

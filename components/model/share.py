@@ -17,6 +17,7 @@ from components.model.backup import add_backup
 from components.model.catalogue.monitoring import OPTIONAL
 from components.model.catalogue.service import Audience, Bind, DataDirectory, Egress, Placement, Ports, Service
 from components.model.catalogue.services import CATALOGUE
+from components.model.mesh import add_mesh
 from components.model.planning.draft import Draft
 from components.model.problems import Problem, setting_problem
 from components.model.settings import Settings
@@ -135,8 +136,9 @@ def check_share(draft: Draft) -> Iterator[Problem]:
 def resolve_catalogue(settings: Settings, catalogue: Mapping[str, Service] = CATALOGUE) -> Mapping[str, Service]:
     """Return the catalogue as these settings have it: with a share, what kept data on the recordings disk has it there and
     moves, and the proxy leads to where it runs; with a public certificate, what orders it; with backups, what makes them;
-    with targets of alerts, the ways to them; with a second node for SIP, what moves to it; without monitoring, nothing of it."""
-    catalogue = add_standby(settings, catalogue)
+    with targets of alerts, the ways to them; with a second node for SIP, what moves to it; with a mesh, WireGuard; without
+    monitoring, nothing of it."""
+    catalogue = add_mesh(settings, add_standby(settings, catalogue))
     catalogue = leave_out(settings, add_targets(settings, add_backup(settings, add_account(settings, catalogue))))
     share = read_share(settings)
     if share is None:

@@ -27,6 +27,7 @@ EXCEPTIONS: Mapping[str, str] = {
     "cli/smoke/inside.py": "kinds of probes",
     "cli/show/end.py": "where the first administrator is made, and the address that phones are told",
     "cli/commands/init.py": "the longest name of a role",
+    "components/model/mesh.py": "the setting and a kind of address that are called so",
     "components/model/settings.py": "a schema of the database",
     "provider/configuration.py": "a step of a node's configuration and its seconds",
     "components/clouds/aws/adapter.py": "the tag of a key pair",

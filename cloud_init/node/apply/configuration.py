@@ -165,6 +165,8 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
         if renewed := state.get("bundles", {}).get("node") != configuration["bundles"]["node"]:
             systemctl("try-reload-or-restart", units.LOCKS)
             systemctl("try-restart", units.RECORDS)
+            if "mesh" in manifest:
+                systemctl("try-restart", units.MESH)
             if "address_move" in manifest:
                 systemctl("try-restart", units.MOVER)
         performed = [one for one in actions if one not in left] + units.converge(manifest, left, update, tell, disruptive)

@@ -11,7 +11,7 @@ from ..state import STATE, load_state
 from ..storage import disks
 from ..system import ApplyError, Tell, run, systemctl, write_private
 from . import host
-from .units import WATCH
+from .units import AFTER_END, WATCH
 
 UNIT_FOLDER = "/etc/systemd/system/"
 STARTED = (".service", ".timer", ".socket", ".mount")
@@ -78,6 +78,8 @@ def stop(manifest: Manifest, paths: list[str], tell: Tell) -> None:
         if systemctl("is-active", name).stdout.strip() in ("active", "deactivating"):
             raise ApplyError(f"{name} does not stop", name)
         systemctl("reset-failed", name)
+        if name in AFTER_END:
+            AFTER_END[name]()
 
 
 def unmount(manifest: Manifest) -> list[str]:

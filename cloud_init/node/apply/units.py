@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 from .. import quiet
-from ..clusters import broker_cluster, database_cluster, encryption
+from ..clusters import broker_cluster, database_cluster, encryption, mesh
 from ..health import kept_calls, status
 from ..manifest import Configuration, Manifest
 from ..state import State
@@ -13,7 +13,7 @@ from ..system import RUNNING, ApplyError, Tell, last_lines, run, systemctl
 from .drain import admit, drain
 
 WATCH, LOCKS, RECORDS = "webitel-watch.service", "webitel-locks.service", "webitel-records.service"
-MOVER = "webitel-address.service"
+MOVER, MESH = "webitel-address.service", "webitel-mesh.service"
 SETUP = "/usr/lib/webitel/setup/"
 """Our own commands."""
 
@@ -30,6 +30,9 @@ BEFORE_RESTART: dict[str, Callable[[Manifest, Tell], None]] = {
 
 AFTER_RELOAD: dict[str, Callable[[Manifest], None]] = {"patroni": encryption.await_offer}
 """What has to be true before what follows is restarted."""
+
+AFTER_END: dict[str, Callable[[], None]] = {mesh.UNIT: mesh.forget}
+"""What has to go with a unit that this node no longer has."""
 
 VERBS = ("reload", "restart", "drain", "refresh", "revive")
 """`revive` is a restart that is put off while calls would not come back. `refresh` is for what matters at the next start only:
@@ -147,6 +150,8 @@ def drop(names: list[str], tell: Tell) -> None:
     for name in names:
         tell("services", f"stop {name}")
         systemctl("disable", "--now", name)
+        if name in AFTER_END:
+            AFTER_END[name]()
 
 
 def keep_off(names: list[str]) -> None:

@@ -12,7 +12,7 @@ from ..ask.certificate import SHOWN, is_due, is_taken, remember
 from ..ask.counters import read_counters
 from ..ask.view import View
 from ..backups import status
-from ..clusters import access, cookie, encryption, newcomers, trust
+from ..clusters import access, cookie, encryption, mesh, newcomers, trust
 from ..manifest import DiskEntry, Manifest, OrderEntry
 from ..records import send
 from ..report import MachineRow
@@ -49,7 +49,7 @@ CLOCK_OFF_SECONDS = 1.0
 
 def ask(manifest: Manifest) -> list[MachineRow]:
     """Check all of it but the disks."""
-    changes = (access, trust, newcomers, encryption, cookie, kept_calls, quiet)
+    changes = (access, trust, newcomers, encryption, mesh, cookie, kept_calls, quiet)
     told = [change.report(manifest) for change in changes]
     rows = [clock(), *among_nodes(), *filter(None, told), *log_server(), *status.report(manifest), *status.report_files(manifest)]
     if most := manifest.get("largest_packet"):

@@ -13,7 +13,7 @@ from typing import Any
 from ..ask import amqp, sip
 from ..ask.consul import call as call_consul
 from ..ask.view import RECENT_SECONDS, TIMEOUT_SECONDS, View, broker, query, request
-from ..clusters import access, address_move, broker_cluster, brokers
+from ..clusters import access, address_move, broker_cluster, brokers, mesh
 from ..manifest import ProbeEntry
 from ..system import Unhealthy, is_mount_point
 from . import kept_calls, machine, opensips, topology
@@ -267,6 +267,7 @@ PROBES: dict[str, Question] = {
     "queue": topology.queue,
     "binding": topology.binding,
     "own_queues": topology.own_queues,
+    "mesh": mesh.probe,
     "http": http_answer,
     "https": https_answer,
     "web_socket": web_socket,

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from .keep import IDENTIFIER
 
-QUIET = ("fetch", "leaders", "locks", "media", "records", "status", "versions", "wait", "watch")
+QUIET = ("fetch", "leaders", "locks", "media", "mesh", "records", "status", "versions", "wait", "watch")
 """Commands that change nothing and are asked all the time, and those that units run for ever."""
 
 NO_LOGIN = 4_294_967_295

@@ -23,6 +23,7 @@ FACTS = CloudFacts(
     address_stays="no address inside its network goes from one Droplet to another, and without that audio is dead and hang-ups "
     "are lost",
     firewall_filters_private=True,
+    plain_network="DigitalOcean encrypts nothing on its private network",
     real=True,
     region_shape=r"nyc[123]|sgp1|lon1|ams[23]|fra1|tor1|sfo[123]|blr1|syd1|atl1",
     package="digitalocean",

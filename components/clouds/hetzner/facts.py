@@ -38,6 +38,7 @@ FACTS = CloudFacts(
         "PULUMI_BACKEND_URL='s3://YOUR-BUCKET?region=fsn1&endpoint=https://fsn1.your-objectstorage.com'"
     ),
     largest_packet=1450,
+    plain_network="Hetzner encrypts nothing on its private network",
     machine_resource="hcloud:index/server:Server",
     type_output="serverType",
     dns=True,

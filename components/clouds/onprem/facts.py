@@ -17,6 +17,7 @@ FACTS = CloudFacts(
     private_node=Public.NO,
     fixed_addresses=True,
     firewall_filters_private=False,
+    plain_network="whoever is at the network of the hosts can listen",
     real=False,
     priced=False,
     given=True,

@@ -167,6 +167,14 @@ HARDENED: Mapping[str, Hardening] = {
         lines=(NO_GENERATED_CODE, "ProtectProc=invisible"),
         reason="it asks the machine's metadata for the keys of its role, which root alone may, and has no right but that",
     ),
+    "webitel-mesh": Hardening(
+        ("CAP_NET_ADMIN", "CAP_NET_RAW"),
+        ("/run", "/var/lib/webitel"),
+        (NO_GENERATED_CODE, "PrivateDevices=no", "DevicePolicy=closed", "DeviceAllow=/dev/net/tun rw"),
+        restarts=True,
+        metadata=True,
+        reason="it makes a network interface, and the routes to the other nodes by it",
+    ),
     # Root, so that no other program can rewrite what stands in its files, and without anything else that root may.
     "webitel-records": Hardening(lines=(NO_GENERATED_CODE, "ProtectProc=invisible"), restarts=True, metadata=True),
     "prometheus": Hardening(writes=("/var/lib/prometheus",), lines=(NO_RIGHTS, NO_GENERATED_CODE), restarts=True),

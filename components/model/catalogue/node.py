@@ -53,6 +53,21 @@ SSH = Service(
     listeners=(tcp("ssh", 22, Audience.OPERATORS, bind=Bind.ANY),),
 )
 
+MESH = Service(
+    "mesh",
+    "Mesh",
+    # The second one where the kernel has no WireGuard of its own.
+    packages=("wireguard-tools", "wireguard-go"),
+    units=("webitel-mesh",),
+    # Everywhere where its setting turns it on (`components/model/mesh.py`).
+    placement=Placement.NOWHERE,
+    # Its restart leaves WireGuard as it is.
+    on_change=OnChange.RESTART,
+    calls=("mesh",),
+    listeners=(udp("wireguard", 51820, bind=Bind.ANY),),
+    probes=(Probe("mesh", "WireGuard is not set up: other nodes do not reach this one", restart_cures=False),),
+)
+
 CONSUL = Service(
     "consul",
     "Consul agent",
@@ -124,7 +139,7 @@ RECORDS = Service(
     on_change=OnChange.RESTART,
 )
 
-SERVICES = (CHRONY, NFTABLES, SSH, RECORDS, CONSUL, HAPROXY, LOCKS)
+SERVICES = (CHRONY, NFTABLES, SSH, MESH, RECORDS, CONSUL, HAPROXY, LOCKS)
 
 CONSUL_SOURCES = {PackageSource.VENDOR: "hashicorp", PackageSource.MIRROR: "hashicorp", PackageSource.SANDBOX: "bullseye"}
 """The repository Consul comes from: Debian 12 has none (`facts/engine.md`)."""

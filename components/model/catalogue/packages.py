@@ -34,6 +34,7 @@ _tools = (
     "python3-consul",
     "python3-psycopg2",
     "webitel-common",
+    "wireguard-tools",
 )
 
 PECULIAR: Mapping[str, Package] = {

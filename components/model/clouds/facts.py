@@ -138,7 +138,8 @@ class CloudFacts:
     is named, None where a deployment always makes its own. `closed_mail_ports`: where no mail of a new account gets out.
     `tracks_all_but`: ports of a way out to everybody with which the firewall does not remember what everybody may send in,
     "" = it remembers each flow, or none. `largest_packet`: bytes that get through between nodes where that is less than an
-    interface has by itself, 0 elsewhere. `max_packets`: a second, from outside, to one machine; `max_flows`: of one machine, by
+    interface has by itself, 0 elsewhere. `plain_network`: why its private network is none for what must not be read, "" =
+    nothing speaks against it. `max_packets`: a second, from outside, to one machine; `max_flows`: of one machine, by
     its size where that is less (`flows_per_vcpu`); 0 = not published. `reverse_dns`: names of addresses are resources that come
     and go by themselves; `reverse_dns_first`: a name has to lead to its address before that leads
     back. `deletion_guard`: the input by which the cloud refuses to delete a thing, and which its provider leaves alone at a
@@ -222,6 +223,7 @@ class CloudFacts:
     closed_mail_ports: tuple[int, ...] = ()
     tracks_all_but: str = ""
     largest_packet: int = 0
+    plain_network: str = ""
     max_packets: int = 0
     max_flows: int = 0
     flows_per_vcpu: int = 0

@@ -9,6 +9,7 @@ from components.model.alerting import check_alerting
 from components.model.backup import check_backup
 from components.model.calls import check_calls, check_carrier_profiles
 from components.model.clouds.machines import check_machine_type
+from components.model.mesh import check_mesh
 from components.model.naming import explain_name, node_name
 from components.model.planning.audio import choose_default
 from components.model.planning.check_limits import (
@@ -103,6 +104,7 @@ CHECKS: tuple[Check, ...] = (
     check_name,
     check_counts,
     check_standby,
+    check_mesh,
     check_number_of_nodes,
     check_disk_sizes,
     check_disk_limits,

@@ -14,6 +14,7 @@ from components.model.clouds.facts import CloudFacts, resolve_facts
 from components.model.clouds.machines import check_machine_type, fits
 from components.model.clouds.prices import NodePrice, price_node
 from components.model.machine import MachineType, Public
+from components.model.mesh import warn_of_plain_network
 from components.model.naming import node_name
 from components.model.plan import Node, Plan, Price
 from components.model.planning import firewall
@@ -181,6 +182,7 @@ def find_warnings(draft: Draft) -> Iterator[str]:
         yield "webitel:package_source = sandbox: OpenSIPS, FreeSWITCH, Grafana and the Webitel services are stand-ins"
     yield from describe_plain_http(settings, facts)
     yield from warn_of_token(draft)
+    yield from warn_of_plain_network(draft)
     if draft.is_given:
         yield f"{settings.existing_network.id} is yours: its NAT, routes and what they cost are not in the bill"
     yield from warn_of_bucket(settings)

@@ -14,6 +14,7 @@ from typing import Any
 
 from components.model.catalogue.tiers import TIERS
 from components.model.clouds.facts import CloudFacts
+from components.model.mesh import SENDS, sends
 from components.model.naming import is_node_key
 from components.model.plan import Plan
 from components.model.planning.addresses import ZONE_SUBNETS_PREFIX, resolve_network
@@ -71,6 +72,7 @@ def describe(plan: Plan, settings: Settings) -> dict[str, Any]:
         "zone_subnets": settings.zone_subnets,
         TYPES: {node.role: node.machine_type.name for node in plan.nodes},
         **describe_network(plan),
+        **({SENDS: True} if sends(settings) else {}),
     }
 
 

@@ -22,7 +22,7 @@ from components.model.catalogue.tiers import TIERS
 RULES = [alert for alerts in ALERTS.values() for alert in alerts]
 EXPRESSIONS = " ".join(alert.expression for alert in RULES)
 PROGRAM = Path(figures.__file__).parents[1]
-REST = {"clock", "emergency calls", "packet size", "access", "encryption", "trust", "cookie", "restore", "quiet"}
+REST = {"clock", "emergency calls", "packet size", "access", "encryption", "mesh", "trust", "cookie", "restore", "quiet"}
 """Checks of the machine that `CheckFails` and `CheckWarns` tell of."""
 
 

@@ -148,8 +148,8 @@ def test_a_proxy_stands_only_beside_callers_of_another_service() -> None:
     assert placement.is_beside(proxy, replace(fakes.CATALOGUE["web"], calls=("database.sql",)))
 
 
-BETWEEN_SEVERAL = {"locks", "sip-address"}
-"""Services that no tier has as it is: they come with a raised count."""
+BETWEEN_SEVERAL = {"locks", "mesh", "sip-address"}
+"""Services that no tier has as it is: they come with a raised count or a setting."""
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ ALERTS: Mapping[str, tuple[Alert, ...]] = {
     ),
     "nftables": (down("nftables", C, "The node's firewall is not loaded: it may be open, or closed to its peers."),),
     "ssh": (down("ssh", W, "Nobody can log in, and `up` cannot change this node; calls go on."),),
+    "mesh": (down("mesh", C, "What other nodes send to this one through WireGuard may be lost: its calls fail."),),
     "audit-records": (
         down("audit-records", W, "What is done on this node is not recorded; calls go on."),
         warning(
