@@ -141,6 +141,12 @@ class Node:
         shown = self.inside("ip route show table 51820 2>/dev/null || true")
         return {key for key, address in ADDRESSES.items() if f"{address} dev webitel0" in shown}
 
+    def leads_everywhere(self) -> bool:
+        return self.leads_to() == ADDRESSES.keys() - {self.key}
+
+    def leads_nowhere(self) -> bool:
+        return not self.leads_to()
+
     def within(self, function: Callable[[], Value]) -> Value:
         """What a function returns in this network, called by a thread of its own; sockets made there stay there."""
         found: list[Value] = []

@@ -38,7 +38,7 @@ def turn_on(nodes: dict[str, Node]) -> None:
     for node in nodes.values():
         node.configure(mesh=True)
     for node in nodes.values():
-        wait_until(lambda node=node: node.leads_to() == ADDRESSES.keys() - {node.key}, 30, f"routes of {node.key}")
+        wait_until(node.leads_everywhere, 30, f"routes of {node.key}")
 
 
 def test_a_connection_goes_on_while_the_mesh_comes_and_nothing_can_be_read(nodes: dict[str, Node], talk: Talk) -> None:
@@ -123,7 +123,7 @@ def test_a_connection_goes_on_while_the_mesh_ends_in_two_steps(nodes: dict[str, 
     talk.say(SECRET)
     for node in nodes.values():
         node.configure(mesh=True, sends=False)
-        wait_until(lambda node=node: not node.leads_to(), 30, f"no routes of {node.key}")
+        wait_until(node.leads_nowhere, 30, f"no routes of {node.key}")
         talk.go_on_for(0.5, SECRET)
     for node in nodes.values():
         node.configure(mesh=False)
