@@ -64,7 +64,7 @@ def check_mesh(draft: Draft) -> Iterator[Problem]:
 
 
 def warn_of_plain_network(draft: Draft) -> Iterator[str]:
-    """Say what could be read on a private network that nobody encrypts."""
+    """Say what could be read on a private network that nobody encrypts, where the mesh is no harm to what is set."""
     if draft.facts.plain_network and is_several(draft.settings) and not has_address(draft.settings) and not draft.settings.mesh:
         yield (
             f"{draft.facts.plain_network}, and gRPC, SIP and Patroni's interface go through it in the clear: webitel:mesh: true "
