@@ -40,7 +40,7 @@ def let_back(unit: str) -> str:
 CAUSES = {
     "EngineDown": (keep_away("engine"), let_back("engine")),
     "GrafanaDown": (keep_away("grafana-server"), let_back("grafana-server")),
-    "BrokerBlocked": ("rabbitmqctl -q set_disk_free_limit 100TB", "rabbitmqctl -q set_disk_free_limit 50MB"),
+    "BrokerBlocked": ("rabbitmqctl -q set_disk_free_limit 100000GB", "rabbitmqctl -q set_disk_free_limit 50MB"),
     "ClockOff": (
         f"printf '#!/bin/sh\\necho \"System time : 9.0 seconds fast of NTP time\"\\n' >{CHRONYC}; chmod +x {CHRONYC}",
         f"rm {CHRONYC}",

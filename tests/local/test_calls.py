@@ -1,6 +1,8 @@
 """Calls from outside through an edge with a translated address, and what happens to one that is held while things change."""
 
 import os
+import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -39,6 +41,34 @@ def test_calls_in_both_directions_through_the_translated_address(basic: Telephon
     (edge,) = basic.with_service("opensips")
     assert basic.server not in edge.on_node("ip -4 address")
     check_calls(basic)
+
+
+def test_a_call_is_followed_over_its_programs_and_captured_and_another_one_is_not(basic: Telephony) -> None:
+    capture = basic.folder / "calls.pcap"
+    trace = basic.start("trace", basic.name, "--seconds", "10", "--file", str(capture))
+    trace.wait_for("Capturing", 30)
+    time.sleep(2)
+    ended = basic.outside.call(basic.server, "--number", "hangup", "--seconds", "0.5")["call_id"]
+    other = basic.outside.call(basic.server, "--number", "echo", "--seconds", "0.2")["call_id"]
+    assert trace.wait(60).status == 0
+    said = basic.webitel("logs", "all", "--stack", basic.name, "--since", "2m", "--call", ended).output
+    (edge,) = basic.with_service("opensips")
+    lines = [line.split(" ", 2) for line in said.splitlines()]
+    assert {node for _, node, _ in lines} == {edge.key}, said
+    steps = [text.partition(f"call {ended}: ")[2] for _, _, text in lines if text.startswith("opensips")]
+    assert [step.partition(" ")[0] for step in steps] == ["sip:1000@" + basic.outside.address, "200", "200", "BYE"], (
+        "it is changed once, and FreeSWITCH ends it",
+        said,
+    )
+    assert f"from {basic.outside.address}:" in steps[0], said
+    assert any(basic.private_address(media.key) in steps[0] for media in basic.with_service("freeswitch")), said
+    assert any(text.startswith("rtpengine") and "Creating new call" in text for _, _, text in lines), said
+    assert other not in said
+    # As whoever looks at it reads it: both calls, on both sides of OpenSIPS.
+    shown = subprocess.run(["tcpdump", "-r", str(capture), "-n", "-A"], capture_output=True, text=True, check=True).stdout
+    for call in (ended, other):
+        invites = [part for part in shown.split("INVITE sip:")[1:] if f"Call-ID: {call}" in part]
+        assert len(invites) >= 2, shown
 
 
 def test_private_addresses_and_the_way_back_in_are_closed(basic: Telephony) -> None:
