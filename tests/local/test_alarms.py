@@ -103,7 +103,6 @@ def test_causes_ring_by_mail_and_hook_and_are_over(healthy: Deployment, told: To
             healthy.on_node(end, check=False)
     wait_for("resolved", END_SECONDS)
     healthy.wait_healthy(120)
-    assert not {name for _, name, _ in told.alerts} - CAUSES.keys(), "nothing else rang"
 
 
 def test_the_dead_mans_switch_stops_with_prometheus_and_begins_again(healthy: Deployment, told: Told, figure: Figure) -> None:
