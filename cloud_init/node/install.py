@@ -404,14 +404,16 @@ def keep_database() -> None:
     fresh = DATABASE.with_name("dpkg.new")
     for _ in range(DATABASE_TRIES):
         shutil.rmtree(fresh, ignore_errors=True)
-        subprocess.run(["cp", "-a", str(DATABASE), str(fresh)], check=True)
+        copied = subprocess.run(["cp", "-a", str(DATABASE), str(fresh)], capture_output=True, text=True, check=False)
+        if copied.returncode:
+            raise InstallError(f"dpkg's database cannot be written to the disk: {copied.stderr.strip()}")
         os.sync()
         # Somebody who asks dpkg something holds it for a moment.
         if subprocess.run(["umount", str(DATABASE)], capture_output=True, check=False).returncode == 0:
             break
         time.sleep(1)
     else:
-        raise InstallError(f"{DATABASE} is in use")
+        raise InstallError(f"{DATABASE} is in use, and its database stays in memory: end what uses it (fuser -vm {DATABASE})")
     # Both names at once: at no moment is there none.
     if ctypes.CDLL(None, use_errno=True).renameat2(AT_CWD, os.fsencode(fresh), AT_CWD, os.fsencode(DATABASE), EXCHANGE):
         raise OSError(ctypes.get_errno(), f"{fresh} cannot take the place of {DATABASE}")
