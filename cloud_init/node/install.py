@@ -46,6 +46,9 @@ LOST_TOO = (*KEEP, "--force-confmiss")
 """One that is gone is put back (`facts/first-boot.md` 8)."""
 RENEW = ("--force-confnew", "--force-confmiss")
 """One that differs is replaced: what a machine that was cut off has there is nobody's (`facts/first-boot.md` 11)."""
+DIVERTED = [pathlib.Path("/usr/bin/pg_config"), pathlib.Path("/usr/bin/pg_config.libpq-dev")]
+"""postgresql-common moves what has the first name to the second, its own program too once the database has forgotten both; where
+the second is there it cannot, and is not installed (`facts/first-boot.md` 11)."""
 EMPTY_MD5 = "d41d8cd98f00b204e9800998ecf8427e"
 DATABASE_TRIES = 60
 
@@ -246,6 +249,8 @@ def run_apt(arguments: list[str], step: str, total: int, forces: tuple[str, ...]
                 **os.environ,
                 "DEBIAN_FRONTEND": "noninteractive",
                 "LC_ALL": "C.UTF-8",
+                # What scripts of packages copy to /etc is put back as well.
+                **({"UCF_FORCE_CONFFMISS": "1"} if "--force-confmiss" in forces else {}),
                 **({} if CONFIGURED.exists() else OFFLINE),
             },
         )
@@ -348,6 +353,9 @@ def mend_unsynced() -> None:
         finish_dpkg(forces)  # what cannot be configured yet is unpacked anew by the next call
         if not GIVEN.exists():
             remove_emptied(began)
+            if not (folder / "postgresql-common.list").exists():
+                for path in DIVERTED:
+                    path.unlink(missing_ok=True)
         if names:
             run_apt(["update"], "package lists", 0)
             remove_emptied_conffiles(names)
@@ -356,7 +364,7 @@ def mend_unsynced() -> None:
 
 
 def remove_emptied(began: float) -> None:
-    """Remove files below /etc that were emptied since then: scripts of packages would take them for edited, and keep them."""
+    """Remove files below /etc that were emptied since then: ucf would take them for edited, and keep them."""
     for path in SETTINGS.rglob("*"):
         if path.is_file() and not path.is_symlink() and path.stat().st_size == 0 and path.stat().st_ctime >= began:
             path.unlink()

@@ -24,6 +24,7 @@ class Machine:
             monkeypatch.setattr(install, name, root / name.lower())
         (install.DATABASE / "info").mkdir(parents=True)
         install.SETTINGS.mkdir()
+        monkeypatch.setattr(install, "DIVERTED", [root / "pg_config", root / "pg_config.libpq-dev"])
         self.boot("one")
         monkeypatch.setattr(install, "run_apt", self.run_apt)
         monkeypatch.setattr(install, "list_missing", lambda packages, versions: list(self.missing))
@@ -162,6 +163,19 @@ def test_files_that_were_emptied_are_made_anew_by_their_packages(machine: Machin
     machine.boot("two")
     install.install(["nginx"], [])
     assert not emptied.exists() and whole.exists()
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_what_a_forgotten_diversion_moved_is_out_of_its_way(machine: Machine, known: bool) -> None:
+    """Else it fails, and with it the installation, at every boot."""
+    install.begin_unsynced()
+    for path in install.DIVERTED:
+        path.write_text("a program")
+    if known:
+        machine.unpack("postgresql-common", 1)
+    machine.boot("two")
+    install.install(["nginx"], [])
+    assert [path.exists() for path in install.DIVERTED] == [known, known]
 
 
 def test_a_given_host_keeps_its_database_on_the_disk_and_its_files(machine: Machine) -> None:
