@@ -28,13 +28,17 @@ OWN_EXAMPLE = "your-company-webitel"
 PEM = re.compile(r"\s*(-----BEGIN CERTIFICATE-----\s[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----\s*)+")
 LAST_PORT = 65535
 HTTPS_PORT = 443
-NO_S3 = ".blob.core.windows.net"
+AZURE_ENDPOINT = "blob.core.windows.net"
 VERSION_DAYS = 30
 """At least so long a bucket that the deployment makes keeps what was deleted or replaced in it."""
 CREDENTIALS = ("backup_key", "backup_secret")
 """Settings that are secrets: the bucket's log-in."""
-LOGINS: Mapping[Language, tuple[str, ...]] = {Language.S3: CREDENTIALS, Language.GOOGLE: CREDENTIALS[1:]}
-"""Which of them there are: the key of an account of Google's says itself whose it is."""
+LOGINS: Mapping[Language, tuple[str, ...]] = {
+    Language.S3: CREDENTIALS,
+    Language.GOOGLE: CREDENTIALS[1:],
+    Language.AZURE: CREDENTIALS[1:],
+}
+"""Which of them there are: the file of a key of Google's says itself whose it is, a shared access signature what it is for."""
 BUCKET_KEY = CREDENTIALS[0]
 """By this name `webitel:rotate` has another key made for the bucket that the deployment makes."""
 CIPHER = "backup_cipher"
@@ -62,6 +66,16 @@ class Bucket:
     def login(self) -> tuple[str, ...]:
         """Which settings are its log-in."""
         return LOGINS[self.language]
+
+    @property
+    def account(self) -> str:
+        """The account of Azure's that has it."""
+        return self.host.partition(".")[0]
+
+    @property
+    def endpoint(self) -> str:
+        """Where accounts of Azure's are."""
+        return self.host.partition(".")[2]
 
     @property
     def url(self) -> str:
@@ -112,7 +126,8 @@ def read_url(url: str) -> Bucket | None:
     found = URL.fullmatch(url)
     if not found:
         return None
-    return Bucket(found["host"], int(found["port"] or HTTPS_PORT), found["bucket"], found["prefix"])
+    language = Language.AZURE if found["host"].endswith(f".{AZURE_ENDPOINT}") else Language.S3
+    return Bucket(found["host"], int(found["port"] or HTTPS_PORT), found["bucket"], found["prefix"], language=language)
 
 
 def check_backup(draft: Draft) -> Iterator[Problem]:
@@ -149,15 +164,13 @@ def check_url(settings: Settings) -> Iterator[Problem]:
     elif is_address(bucket.host):
         message = f"the certificate of an address is not understood by pgBackRest, so name the host; {EXAMPLE}"
         yield setting_problem("backup.url", url, message)
-    elif bucket.host.endswith(NO_S3):
-        yield setting_problem("backup.url", url, f"Azure's storage does not speak S3, in which nodes write backups; {EXAMPLE}")
     login = bucket.login if bucket else CREDENTIALS
     for name in login:
         if not getattr(settings, name):
             yield setting_problem(name, "", f"the bucket's log-in is needed; {set_secret(name)}")
     for name in CREDENTIALS:
         if name not in login and getattr(settings, name):
-            message = f"{GOOGLE_SCHEME} is opened by the file of an account's key alone, as {CREDENTIALS[1]}; remove it"
+            message = f"{url} is opened by webitel:{CREDENTIALS[1]} alone; remove it"
             yield setting_problem(name, "set", message)
 
 

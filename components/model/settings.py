@@ -70,8 +70,8 @@ class Backup(BaseModel):
 
     url: str = Field(
         default="",
-        description="An S3-compatible bucket as https://host/bucket, or one of Google's as gs://bucket, perhaps with a folder; "
-        "empty = no backups.",
+        description="An S3-compatible bucket as https://host/bucket, one of Google's as gs://bucket, a container of Azure's as "
+        "https://account.blob.core.windows.net/container, perhaps with a folder; empty = no backups.",
         examples=["https://s3.eu-central-1.amazonaws.com/your-bucket"],
     )
     bucket: str = Field(
@@ -512,7 +512,8 @@ class Settings(BaseModel):
     )
     backup_secret: str = Field(
         "",
-        description="Secret key of the backup's bucket, of gs:// the file of an account's key (secret).",
+        description="Secret key of the backup's bucket; for gs:// the file of an account's key, for Azure a shared access "
+        "signature of the container (secret).",
         json_schema_extra={"secret": True},
     )
     max_connections: int = Field(300, ge=100, le=5000, description="PostgreSQL's connection limit.")

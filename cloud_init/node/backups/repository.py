@@ -25,8 +25,9 @@ MEANINGS = {
     "CryptoError|outside of section|cipher header|not an encrypted file|bad password": OTHER_KEY,
     "unable to acquire lock": "another backup is still being made",
     r"failed with 40[13]|AccessDenied|SignatureDoesNotMatch|InvalidAccessKey|code: 403"
-    # Google's, of pgBackRest and of rclone.
-    r"|authentication token: \[|cannot fetch token: 40|googleapi: Error 40[13]": "the bucket refuses the log-in: "
+    # Google's, of pgBackRest and of rclone; Azure's, of rclone.
+    r"|authentication token: \[|cannot fetch token: 40|googleapi: Error 40[13]"
+    r"|AuthorizationFailure|AuthorizationPermissionMismatch|AuthenticationFailed": "the bucket refuses the log-in: "
     "webitel:backup_key, webitel:backup_secret, or their rights",
     "directory not found": "the bucket has nothing there, or is none: webitel:backup.url",
     r"failed with 404|NoSuchBucket": "there is no such bucket: webitel:backup.url",

@@ -12,6 +12,7 @@ class Language(StrEnum):
 
     S3 = "s3"
     GOOGLE = "google"
+    AZURE = "azure"
 
 
 @dataclass(frozen=True)

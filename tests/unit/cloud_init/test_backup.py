@@ -115,6 +115,27 @@ def test_a_bucket_of_googles_that_is_there_is_used_on_any_cloud() -> None:
     assert "remote = bucket:acme/a/b/local-single/recordings" in made.files["/etc/webitel/rclone.conf"]
 
 
+def test_a_container_of_azures_is_opened_by_a_shared_access_signature() -> None:
+    url = "https://acme.blob.core.windows.net/webitel/a"
+    made = compose("azure-basic", "data-1", backup={"url": url}, backup_secret="[secret]")
+    lines = made.files["/etc/webitel/pgbackrest.conf"].splitlines()
+    for line in (
+        "repo1-type=azure",
+        "repo1-path=/a/azure-basic/postgresql",
+        "repo1-azure-account=acme",
+        "repo1-azure-endpoint=blob.core.windows.net",
+        "repo1-azure-container=webitel",
+        "repo1-azure-key-type=sas",
+        "repo1-azure-key={{secret:backup_secret}}",
+    ):
+        assert line in lines
+    lines = made.files["/etc/webitel/rclone.conf"].splitlines()
+    assert "sas_url = https://acme.blob.core.windows.net:443/webitel?{{secret:backup_secret}}" in lines
+    assert "remote = bucket:webitel/a/azure-basic/recordings" in lines
+    assert not [path for path in made.files if path.endswith(("backup-database.json", "backup-recordings.json"))]
+    assert "backup_secret" in made.secrets and "backup_key" not in made.secrets
+
+
 def test_what_was_made_is_not_left_behind_unsaid() -> None:
     def refuse(**backup: Any) -> None:
         refuse_to_lose_buckets(Settings.model_validate({"cloud": "aws", "tier": "single", "backup": backup}), ["acme"])

@@ -66,11 +66,14 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         "webitel:backup.url = s3://bucket: not a bucket, which is https://, host, bucket",
     ),
     (BACKUP | {"backup": {"url": "https://10.0.0.7/bucket"}}, "not understood by pgBackRest, so name the host; use one"),
-    (BACKUP | {"backup": {"url": "https://acme.blob.core.windows.net/webitel"}}, "Azure's storage does not speak S3, in which"),
+    (
+        BACKUP | {"backup": {"url": "https://acme.blob.core.windows.net/webitel"}},
+        "webitel:backup_key = set: https://acme.blob.core.windows.net/webitel is opened by webitel:backup_secret alone",
+    ),
     (BACKUP | {"backup_secret": ""}, "webitel:backup_secret: the bucket's log-in is needed; ./webitel pulumi config set"),
     (
         BACKUP | {"backup": {"url": "gs://acme"}},
-        "webitel:backup_key = set: gs:// is opened by the file of an account's key",
+        "webitel:backup_key = set: gs://acme is opened by webitel:backup_secret alone",
     ),
     ({"backup": {"url": "gs://acme"}}, "webitel:backup_secret: the bucket's log-in is needed; ./webitel pulumi config set"),
     (BACKUP | {"backup": {"url": "gs://A"}}, "webitel:backup.url = gs://A: not a bucket, which is"),
