@@ -140,6 +140,26 @@ def test_secrets_of_the_data_come_first_then_the_database_beside_and_it_is_quiet
         assert len(secret) < 4 or secret not in result.output
 
 
+@pytest.mark.parametrize(
+    ("url", "host", "lines", "login"),
+    [
+        ("gs://kept/a", "storage.googleapis.com", ("repo1-type=gcs", "repo1-gcs-bucket=kept"), "s-of-it\n"),
+        ("https://acme.blob.core.windows.net/kept", "acme.blob.core.windows.net", ("repo1-type=azure",), None),
+    ],
+)
+def test_buckets_of_other_languages_are_read_too(
+    world: World, url: str, host: str, lines: tuple[str, ...], login: str | None
+) -> None:
+    words = ("--from", url, "--recovery", str(world.file), "--yes")
+    assert "WEBITEL_SOURCE_SECRET" in (told := world.refused(*words, WEBITEL_SOURCE_SECRET="")) and "SOURCE_KEY" not in told
+    assert world.run(*words, WEBITEL_SOURCE_KEY="").exit_code == 0
+    sent = json.loads(world.texts["source"])
+    assert sent["source"] == {"name": f"{url} of first", "stack": "first", "host": host, "port": 443}
+    assert {*lines} <= {*sent["files"]["pgbackrest.conf"].splitlines()}
+    assert sent["files"].get("login.json") == login
+    assert "/etc/webitel" not in sent["files"]["pgbackrest.conf"] + sent["files"]["rclone.conf"]
+
+
 def test_a_second_is_passed_on_to_all_of_them(world: World) -> None:
     assert world.run("--from", URL, "--recovery", str(world.file), "--at", at(-600), "--yes").exit_code == 0
     wanted = at(-600).removesuffix("+00") + ".000000+00"
