@@ -131,6 +131,7 @@ def test_a_connection_goes_on_while_the_mesh_ends_in_two_steps(nodes: dict[str, 
     assert talk.longest < LONGEST_SECONDS
     for node in (app, data):
         assert "webitel0" not in node.inside("ip link") and "51820" not in node.inside("ip rule")
+        assert node.inside("ip route show table 51820 2>/dev/null || true") == ""
     with listening(data) as wire:
         talk.say(SECRET)
     assert wire.holds(SECRET)

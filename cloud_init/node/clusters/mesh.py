@@ -32,6 +32,8 @@ FIRST_RULE, RULE, LAST_RULE = 5180, 5198, 5199
 """Preferences of the rules: what is apart jumps from the first ones over `RULE`, which leads into the table, to the last one."""
 UNREACHABLE, REFUSED = "unreachable", 4_000_000_000
 """Type and metric of routes that nobody takes while WireGuard is there: without it nothing goes out in the clear."""
+OWN = "proto kernel"
+"""Of rules and routes, as of the kernel's own: any others systemd-networkd takes away when it starts anew."""
 NO_TABLE = "FIB table does not exist"
 """What the kernel says where nothing was ever in it."""
 HEADERS = 80
@@ -174,12 +176,13 @@ def lead(address: str, mesh: MeshEntry, met: Iterable[str]) -> None:
     wanted = {one["address"] for one in mesh["peers"] if one["public"] in met}
     found, is_up = list_routes(), bool(read_size())
     table = ("table", str(TABLE))
+    own = OWN.split()
     for peer in sorted(wanted):
         has = found.get(peer, set())
         if LINK not in has and is_up:
-            ask("ip", "route", "replace", f"{peer}/32", "dev", LINK, "src", address, *table)
+            ask("ip", "route", "replace", f"{peer}/32", "dev", LINK, "src", address, *table, *own)
         if UNREACHABLE not in has:
-            ask("ip", "route", "replace", UNREACHABLE, f"{peer}/32", *table, "metric", str(REFUSED))
+            ask("ip", "route", "replace", UNREACHABLE, f"{peer}/32", *table, "metric", str(REFUSED), *own)
     for peer in found.keys() - wanted:
         ask("ip", "route", "flush", *table, "exact", f"{peer}/32")
     set_rules(list_rules(mesh))
@@ -200,12 +203,13 @@ def list_rules(mesh: MeshEntry) -> list[Rule]:
     """List the rules, those first that keep packets out."""
     apart = [f"ipproto {one['protocol']} {way} {one['ports']}" for one in mesh["apart"] for way in ("dport", "sport")]
     jumps = [(FIRST_RULE + place, f"{words} goto {LAST_RULE}") for place, words in enumerate(apart)]
-    return [(LAST_RULE, "nop"), *jumps, (RULE, f"not fwmark {MARK:#x} lookup {TABLE}")]
+    rules = [(LAST_RULE, "nop"), *jumps, (RULE, f"not fwmark {MARK:#x} lookup {TABLE}")]
+    return [(preference, f"{text} {OWN}") for preference, text in rules]
 
 
 def find_rules() -> list[Rule]:
     """List what is there of them."""
-    shown = re.findall(r"^(\d+):\s+(.*?)\s*$", ask("ip", "-4", "rule", "show"), re.MULTILINE)
+    shown = re.findall(r"^(\d+):\s+(.*?)\s*$", ask("ip", "-d", "-4", "rule", "show"), re.MULTILINE)
     told = [(int(preference), re.sub(r"\s+", " ", text.replace("from all", ""))) for preference, text in shown]
     return [(preference, text.strip()) for preference, text in told if FIRST_RULE <= preference <= LAST_RULE]
 

@@ -65,12 +65,12 @@ def test_the_step_before_its_end_is_told(ages: dict[str, float | None]) -> None:
 
 def test_what_is_apart_jumps_over_the_rule_that_leads_into_it() -> None:
     assert mesh.list_rules(manifest()["mesh"]) == [
-        (5199, "nop"),
-        (5180, "ipproto tcp dport 22 goto 5199"),
-        (5181, "ipproto tcp sport 22 goto 5199"),
-        (5182, "ipproto udp dport 10000-19999 goto 5199"),
-        (5183, "ipproto udp sport 10000-19999 goto 5199"),
-        (5198, "not fwmark 0xca6c lookup 51820"),
+        (5199, "nop proto kernel"),
+        (5180, "ipproto tcp dport 22 goto 5199 proto kernel"),
+        (5181, "ipproto tcp sport 22 goto 5199 proto kernel"),
+        (5182, "ipproto udp dport 10000-19999 goto 5199 proto kernel"),
+        (5183, "ipproto udp sport 10000-19999 goto 5199 proto kernel"),
+        (5198, "not fwmark 0xca6c lookup 51820 proto kernel"),
     ]
 
 
