@@ -85,7 +85,7 @@ def find_unmet(deployment: Telephony) -> str:
 def test_a_call_is_held_while_the_mesh_comes_and_nothing_can_be_read(basic: Telephony, figure: Figure) -> None:
     with listening(basic) as wire:
         check_calls(basic)
-    assert b"INVITE sip:" in wire.seen and ("tcp", 8301) in wire.kinds, wire.kinds
+    assert b"INVITE sip:" in wire.seen and ("tcp", 8300) in wire.kinds, wire.kinds
     basic.set(mesh=True)
     with basic.outside.held_call(basic.server):
         figure("up that turns the mesh on, a call held", basic.up().seconds)
@@ -125,7 +125,7 @@ def test_a_call_is_held_while_it_goes_in_two_steps(basic: Telephony, figure: Fig
         figure("up that has nodes send past the mesh, a call held", basic.up().seconds)
         with listening(basic) as wire:
             check_calls(basic)
-        assert ("tcp", 8301) in wire.kinds
+        assert ("tcp", 8300) in wire.kinds
         basic.set(mesh=None, mesh_sends=None)
         figure("up that takes the mesh away, a call held", basic.up().seconds)
     check_calls(basic)
