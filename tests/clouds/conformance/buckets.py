@@ -8,7 +8,7 @@ from tests.clouds.conformance.program import Registration
 from tests.simulator.aws import buckets as aws
 from tests.simulator.bugs import Bug, Draft, forget, put, update
 from tests.simulator.gcp import buckets as gcp
-from tests.simulator.gcp.forwarding import ACCOUNT
+from tests.simulator.gcp.forwarding import ACCOUNT, KEY
 from tests.simulator.world import World
 
 NAME = "acme-webitel"
@@ -115,7 +115,7 @@ def check_gcp(world: World, days: int) -> Iterator[str]:
     if (kept := bucket.get("softDeletePolicy")["retentionDurationSeconds"]) != days * gcp.DAY:
         yield f"what was deleted stays for {kept / gcp.DAY} days, not {days}"
     account = next(iter(world.all(ACCOUNT)), None)
-    if not account or [key.inputs["serviceAccountId"] for key in world.all(gcp.KEY)] != [account.id]:
+    if not account or [key.inputs["serviceAccountId"] for key in world.all(KEY)] != [account.id]:
         yield "no account has its key"
         return
     yield from (f"everybody may {one.inputs['role']}" for one in world.all(gcp.MEMBER) if one.inputs["member"] in gcp.EVERYBODY)
@@ -153,7 +153,7 @@ LOGIN: Mapping[str, set[str]] = {"aws": {"backup_key", "backup_secret"}, "gcp": 
 """What nodes get of it."""
 OBJECTS: Mapping[str, str] = {"aws": aws.OBJECTS, "gcp": gcp.OBJECTS}
 """What somebody has put into it."""
-KEYS = (aws.ACCESS_KEY, gcp.KEY)
+KEYS = (aws.ACCESS_KEY, KEY)
 """By type, what nodes log in to the bucket with."""
 
 OLD = "rules.0.noncurrentVersionExpiration"

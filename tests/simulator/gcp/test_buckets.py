@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.simulator.conftest import Driver, Made
-from tests.simulator.gcp.buckets import BUCKET, DAY, FORBIDDEN_KEYS, KEY, OBJECTS, may
+from tests.simulator.gcp.buckets import BUCKET, DAY, FORBIDDEN_KEYS, OBJECTS, may
+from tests.simulator.gcp.forwarding import KEY
 from tests.simulator.world import Refused, Thing
 
 USER = "roles/storage.objectUser"

@@ -18,7 +18,7 @@ class Machine:
         self.calls = list[str]()
         self.missing = ["nginx"]
         self.fails = False
-        self.forces = install.KEEP
+        self.forces: tuple[str, ...] = install.KEEP
         self.conffiles = ""
         for name in ("UNSYNCED", "BOOT", "GIVEN", "DATABASE", "BESIDE", "SETTINGS", "CONFIGURED", "POLICY"):
             monkeypatch.setattr(install, name, root / name.lower())
