@@ -23,6 +23,7 @@ PORT, ETH_P_ALL, SO_RCVBUFFORCE = 51820, 0x0003, 33
 APART = range(10000, 40000)
 """Ports of audio, which goes past the mesh."""
 PROTOCOLS = {6: "tcp", 17: "udp"}
+ICMP, UNREACHABLE = 1, 3
 
 
 class Wire:
@@ -45,7 +46,11 @@ class Wire:
                 continue
             if packet[0] >> 4 != 4 or not {packet[12:16], packet[16:20]} <= self.addresses:
                 continue
-            ports = struct.unpack_from("!HH", packet, (packet[0] & 0xF) * 4)
+            start = (packet[0] & 0xF) * 4
+            if packet[9] == ICMP and packet[start] == UNREACHABLE:
+                # A node that boots says so of WireGuard's own packets, and quotes one.
+                start += 8 + (packet[start + 8] & 0xF) * 4
+            ports = struct.unpack_from("!HH", packet, start)
             if not {22, PORT}.intersection(ports) and not set(ports) <= set(APART):
                 self.seen += packet
                 self.kinds.add((PROTOCOLS.get(packet[9], str(packet[9])), min(ports)))
