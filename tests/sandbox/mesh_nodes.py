@@ -53,10 +53,10 @@ def configure(key: str, mesh: bool, sends: bool) -> tuple[dict[str, Any], Mappin
     plan = make_plan(settings, "local-basic")
     made = compose_configuration(plan, plan.node(key), settings)
     manifest: dict[str, Any] = json.loads(fill(key, json.dumps(made.manifest)))
-    return manifest, {path: fill(key, text) for path, text in made.files.items() if path in (NFTABLES, KEY, SYSCTL)}
+    return manifest, {path: fill(key, text) for path, text in made.files.items() if path.startswith((NFTABLES, KEY, SYSCTL))}
 
 
-NFTABLES, KEY, SYSCTL = "/etc/nftables.conf", "/etc/webitel/mesh.key", "/etc/sysctl.d/60-webitel.conf"
+NFTABLES, KEY, SYSCTL = "/etc/nftables.conf", "/etc/webitel/mesh.key", "/etc/sysctl.d/"
 
 
 def fill(key: str, text: str) -> str:
@@ -84,9 +84,10 @@ class Node:
         for command in ("ip link set lo up", f"ip addr add {self.address}/{NETWORK} dev eth0", "ip link set eth0 up"):
             self.inside(command)
         self.configure(mesh=False)
-        text = configure(key, False, True)[1][SYSCTL]
-        for name, value in re.findall(r"^(net\.ipv4\.conf\S+) = (\S+)$", text, re.MULTILINE):
+        texts = (text for path, text in configure(key, False, True)[1].items() if path.startswith(SYSCTL))
+        for name, value in re.findall(r"^(net\.ipv4\.conf\S+) = (\S+)$", "\n".join(texts), re.MULTILINE):
             self.inside(f"sysctl -q {name}={value}")
+        assert self.inside("sysctl -n net.ipv4.conf.default.rp_filter").strip() == "2"
 
     def holds(self, kind: str) -> bool:
         ours, theirs = (Path(f"/proc/{task}/ns/{kind}").readlink() for task in ("thread-self", self.holder.pid))

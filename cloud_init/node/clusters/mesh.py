@@ -1,10 +1,11 @@
 """The mesh: packets for other nodes' private addresses go through WireGuard, and every address stays as it is.
 
-WireGuard's interface has no address. A rule leads packets into a table of its own, which has a route for each node that has
-answered; WireGuard's own packets have a mark and pass it by, as does what the manifest names: SSH, by which a broken mesh is
-mended, and audio. So a deployment gets there by itself while it runs: a node takes what comes by the mesh as soon as it has the
-interface, and sends through it to those that have shaken hands, which takes the keys of both. From then on it sends to them
-through the mesh or not at all, also after a restart: else whoever can drop packets could have them sent in the clear.
+WireGuard's interface has no address of the network. A rule leads packets into a table of its own, which has a route for each
+node that has answered; WireGuard's own packets have a mark and pass it by, as does what the manifest names: SSH, by which a
+broken mesh is mended, and audio. So a deployment gets there by itself while it runs: a node takes what comes by the mesh as
+soon as it has the interface, and sends through it to those that have shaken hands, which takes the keys of both. From then on
+it sends to them through the mesh or not at all, also after a restart: else whoever can drop packets could have them sent in the
+clear.
 """
 
 import json
@@ -36,6 +37,10 @@ OWN = "proto kernel"
 """Of rules and routes, as of the kernel's own: any others systemd-networkd takes away when it starts anew."""
 NO_TABLE = "FIB table does not exist"
 """What the kernel says where nothing was ever in it."""
+NOBODYS = "192.0.0.8/32"
+"""The interface's only address, which nobody is reached by and nobody sends from (RFC 7600: that of a node without one). Into an
+interface without any the kernel lets only what would go out by it too, also where `rp_filter` is loose (`facts/mesh.md` 9): while
+one of two peers sends through the mesh and the other past it, nothing would arrive."""
 HEADERS = 80
 """Bytes that WireGuard adds to a packet at most: 60 with IPv4 around it, 80 with IPv6 (wg-quick(8) takes these too)."""
 KEEP_SECONDS, LATE_SECONDS = 25, 200.0
@@ -89,6 +94,8 @@ class Mesh:
         if text != self.configured:
             ask("wg", "syncconf", LINK, "/dev/stdin", text=text)
             self.configured = text
+        if not ask("ip", "-o", "address", "show", "dev", LINK, "to", NOBODYS):
+            ask("ip", "address", "add", NOBODYS, "dev", LINK, "scope", "host")
         if (size := measure(manifest)) != read_size():
             ask("ip", "link", "set", LINK, "mtu", str(size), "up")
         if mesh["sends"]:
