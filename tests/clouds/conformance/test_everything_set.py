@@ -90,4 +90,6 @@ def test_every_command_works_with_everything_set(cloud: str, start: Start) -> No
         ):
             ran = webitel(*command)
             assert ran.exit_code == 0, f"{command}: {ran.exception}\n{ran.output}"
-    assert live.world.all() == []
+    # A bucket of the deployment's own outlives it, with what keeps others out of it.
+    left = [one.type for one in live.world.all() if not ("bucket" in settings["backup"] and one.type.startswith("aws:s3/"))]
+    assert left == []
