@@ -211,6 +211,8 @@ class Edge:
 
     def close(self) -> None:
         self.kill()
+        # With the name space it would go a while later, and the next test have no room for its own.
+        run(f"ip link del {self.port}")
         self.holder.kill()
         self.holder.wait(10)
 

@@ -166,7 +166,8 @@ def test_a_new_machine_in_the_place_of_one_that_is_waited_for_ends_the_wait(
         assert any(told)
         every = [*there, new]
         go_on(every, lambda: all(node.is_ready() and uses_alone(node, fresh) for node in every), 90)
-        assert list_alive(there[0]) == {node.name for node in every}
+        # Gossip takes a moment to tell of the new one.
+        go_on(every, lambda: list_alive(there[0]) == {node.name for node in every}, 30)
         go_on(every, lambda: all(node.is_armed() and node.is_closed() for node in every), 60)
         with there[0].acting():
             assert newcomers.admit(there[0].manifest, new.name) == ""

@@ -29,9 +29,10 @@ def edges(tmp_path: Path) -> Iterator[tuple[Edge, Edge]]:
         pytest.fail(f"not installed here, or not root: {', '.join(MISSING)}; ./webitel test sandbox installs it")
     tmp_path.chmod(0o755)
     pair.make_bridge()
-    made = []
+    made: list[Edge] = []
     try:
-        made = [Edge(tmp_path, key) for key in KEYS]
+        for key in KEYS:
+            made.append(Edge(tmp_path, key))
         first, second = made
         first.take_over()
         wait_until(second.is_copy, 20, "the copy")
