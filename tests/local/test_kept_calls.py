@@ -37,9 +37,9 @@ def test_calls_outlive_an_rtpengine_that_is_killed(healthy: Deployment, figure: 
 def test_a_change_of_rtpengine_drops_no_call_and_needs_no_leave(healthy: Deployment, figure: Figure) -> None:
     before = find_run(healthy)
     with held_calls(healthy):
-        with healthy.edit("cloud_init/files/rtpengine/rtpengine.conf", "log-level = 4", "log-level = 5"):
+        with healthy.edit("cloud_init/files/rtpengine/rtpengine.conf", "log-level = 5", "log-level = 6"):
             done = healthy.up()
-        assert "log-level = 5" in healthy.on_node("cat /etc/rtpengine/rtpengine.conf")
+        assert "log-level = 6" in healthy.on_node("cat /etc/rtpengine/rtpengine.conf")
         changed = find_run(healthy)
         assert changed != before, done.said
         figure(f"silence of {CALLS} calls whose rtpengine is changed", await_audio(healthy))
