@@ -81,7 +81,7 @@ def test_an_edge_gets_a_new_machine_while_calls_go_on(pair: Pair, figure: Figure
 
 CHANGED = {
     "cloud_init/files/opensips/opensips.cfg": ("log_level = 3\nxlog_level", "log_level = 2\nxlog_level"),
-    "cloud_init/files/rtpengine/rtpengine.conf": ("log-level = 4", "log-level = 5"),
+    "cloud_init/files/rtpengine/rtpengine.conf": ("log-level = 5", "log-level = 6"),
 }
 
 
