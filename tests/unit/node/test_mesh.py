@@ -8,7 +8,7 @@ import pytest
 
 from cloud_init.node.apply import units
 from cloud_init.node.ask.view import View
-from cloud_init.node.clusters import mesh
+from cloud_init.node.clusters import mesh, mesh_routes
 from cloud_init.node.manifest import Manifest, empty_manifest
 from cloud_init.node.system import ApplyError, Unhealthy
 from tests.unit.node.fake_node import FakeNode
@@ -64,7 +64,7 @@ def test_the_step_before_its_end_is_told(ages: dict[str, float | None]) -> None:
 
 
 def test_what_is_apart_jumps_over_the_rule_that_leads_into_it() -> None:
-    assert mesh.list_rules(manifest()["mesh"]) == [
+    assert mesh_routes.list_rules(manifest()["mesh"]) == [
         (5199, "nop proto kernel"),
         (5180, "ipproto tcp dport 22 goto 5199 proto kernel"),
         (5181, "ipproto tcp sport 22 goto 5199 proto kernel"),
@@ -78,7 +78,7 @@ def test_a_node_without_it_is_not_healthy(monkeypatch: pytest.MonkeyPatch) -> No
     known = manifest()
     said = {
         "wg": "app-1=\ndata-1=\n",
-        "ip": "".join(f"{number}:\tfrom all {text}\n" for number, text in mesh.list_rules(known["mesh"])),
+        "ip": "".join(f"{number}:\tfrom all {text}\n" for number, text in mesh_routes.list_rules(known["mesh"])),
     }
 
     def ask(*command: str, text: str | None = None) -> str:
@@ -87,6 +87,7 @@ def test_a_node_without_it_is_not_healthy(monkeypatch: pytest.MonkeyPatch) -> No
         return said[command[0]]
 
     monkeypatch.setattr(mesh, "ask", ask)
+    monkeypatch.setattr(mesh_routes, "ask", ask)
     probe: Any = {"kind": "mesh", "says": ""}
     mesh.probe(probe, View(known))
     with pytest.raises(Unhealthy, match="rules that lead to it"):
