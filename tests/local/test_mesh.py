@@ -91,7 +91,7 @@ def find_unmet(deployment: Telephony) -> str:
 def test_a_call_is_held_while_the_mesh_comes_and_nothing_can_be_read(basic: Telephony, figure: Figure) -> None:
     with listening(basic) as wire:
         check_calls(basic)
-    assert b"HTTP/1." in wire.seen, wire.kinds  # Prometheus asks every 15 s
+    assert b"INVITE sip:" in wire.seen and b"HTTP/1." in wire.seen, wire.kinds  # Prometheus asks every 15 s
     basic.set(mesh=True)
     with basic.outside.held_call(basic.server):
         figure("up that turns the mesh on, a call held", basic.up().seconds)
@@ -132,7 +132,7 @@ def test_a_call_is_held_while_it_goes_in_two_steps(basic: Telephony, figure: Fig
         figure("up that has nodes send past the mesh, a call held", basic.up().seconds)
         with listening(basic) as wire:
             check_calls(basic, held=1)
-        assert b"HTTP/1." in wire.seen, wire.kinds
+        assert b"INVITE sip:" in wire.seen and b"HTTP/1." in wire.seen, wire.kinds
         basic.set(mesh=None, mesh_sends=None)
         figure("up that takes the mesh away, a call held", basic.up().seconds)
     check_calls(basic)
